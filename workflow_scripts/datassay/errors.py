@@ -1,0 +1,19 @@
+"""Errors that a user can mend: always one line that says where, what was found and what is allowed."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class DatassayError(Exception):
+    """A fault in the config, the data or an artefact. Its text is one line and names the fix."""
+
+
+class NotApplicable(DatassayError):
+    """A column cannot be computed from what was recorded. Its text is the reason shown to the user."""
+
+
+def did_you_mean(found: str, allowed: Iterable[str]) -> str:
+    """Return ", did you mean 'x'?" for the closest allowed name, else ", allowed: a, b, c"."""
+    names = sorted(map(str, allowed))
+    close = difflib.get_close_matches(str(found), names, n=1, cutoff=0.6)
+    return f", did you mean '{close[0]}'?" if close else f", allowed: {', '.join(names) or 'nothing'}"

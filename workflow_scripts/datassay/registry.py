@@ -1,0 +1,185 @@
+"""One decorator per kind of method; a decorated function is known to the config, the rules, the docs and the tests.
+
+A method is a plain function. Parameters without a default are arrays, named as the artefacts (or renamed by
+`arrays={"parameter": "artefact"}`); parameters with a default are options that the config may set; `rng`,
+`n_select` and the like are handed in by the stage that calls it.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from datassay.errors import DatassayError, did_you_mean
+
+Kind = Literal["dataset", "measure", "estimator", "strategy", "acquisition"]
+PACKAGES: dict[Kind, str] = {
+    "dataset": "datassay.data",
+    "measure": "datassay.measures",
+    "estimator": "datassay.valuation",
+    "strategy": "datassay.selection",
+    "acquisition": "datassay.acquisition",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a measure.
+
+    mislabelled: which end of the column a wrongly labelled example tends to, None where it says nothing of labels.
+    """
+
+    name: str
+    description: str
+    mislabelled: Literal["low", "high"] | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A registered function and what the workflow has to know of it."""
+
+    kind: Kind
+    name: str
+    function: Callable[..., Any]
+    version: int
+    source: str
+    arrays: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
+    optional: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """First line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Parameter -> artefact name, for every parameter without a default and every optional array."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {
+            p.name: self.arrays.get(p.name, p.name)
+            for p in parameters
+            if p.default is inspect.Parameter.empty or p.name in self.optional
+        }
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Option -> default value."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {
+            p.name: p.default
+            for p in parameters
+            if p.default is not inspect.Parameter.empty and p.name not in self.optional
+        }
+
+
+_methods: dict[Kind, dict[str, Method]] = {kind: {} for kind in PACKAGES}
+_discovered: set[Kind] = set()
+
+
+def _register(kind: Kind, **about: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        name = about.pop("name", None) or function.__name__
+        known = _methods[kind].get(name)
+        if known is not None and known.function.__module__ != function.__module__:
+            raise DatassayError(
+                f"{function.__module__}: {kind} '{name}' is already defined in {known.function.__module__}, rename it"
+            )
+        _methods[kind][name] = Method(kind=kind, name=name, function=function, **about)
+        return function
+
+    return decorate
+
+
+def measure(
+    *,
+    version: int,
+    source: str,
+    columns: Sequence[Column],
+    name: str | None = None,
+    arrays: Mapping[str, str] | None = None,
+    optional: Sequence[str] = (),
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a family of per-example columns: a function of arrays that returns a DataFrame, a dict or one array.
+
+    optional: parameters (default None) that are arrays all the same, left out where the artefact does not exist.
+    """
+    return _register(
+        "measure",
+        name=name,
+        version=version,
+        source=source,
+        columns=tuple(columns),
+        arrays=arrays or {},
+        optional=tuple(optional),
+    )
+
+
+def estimator(
+    *, version: int, source: str, name: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a data-value estimator: train and valuation arrays in, values (or values and standard errors) out."""
+    return _register("estimator", name=name, version=version, source=source)
+
+
+def strategy(
+    *, version: int, source: str, name: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a selection strategy: columns and arrays of the train rows in, int64 ranking (first = keep first) out."""
+    return _register("strategy", name=name, version=version, source=source)
+
+
+def acquisition(
+    *, version: int, source: str, name: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register an acquisition function: arrays of the pool in, int64 picks out."""
+    return _register("acquisition", name=name, version=version, source=source)
+
+
+def dataset(
+    *, version: int, source: str, name: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a built-in data set: no arrays in, a DataFrame of raw columns out; named `builtin:{name}` in the config."""
+    return _register("dataset", name=name, version=version, source=source)
+
+
+def methods(kind: Kind) -> dict[str, Method]:
+    """Return every registered method of a kind by name, importing the package that holds them once."""
+    if kind not in _discovered:
+        _discovered.add(kind)
+        if importlib.util.find_spec(PACKAGES[kind]):
+            package = importlib.import_module(PACKAGES[kind])
+            for module in pkgutil.iter_modules(package.__path__, prefix=f"{PACKAGES[kind]}."):
+                if not module.name.rpartition(".")[2].startswith("_"):
+                    importlib.import_module(module.name)
+    return dict(sorted(_methods[kind].items()))
+
+
+def method(kind: Kind, name: str) -> Method:
+    """Return one method, or raise an error that lists what there is."""
+    known = methods(kind)
+    if name not in known:
+        raise DatassayError(f"unknown {kind} '{name}'{did_you_mean(name, known)}")
+    return known[name]
+
+
+def load_extensions(paths: Sequence[str | Path]) -> None:
+    """Import the user's own Python files, so that the methods they decorate are registered."""
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise DatassayError(f"extensions: no file '{path}'")
+        for kind in PACKAGES:
+            methods(kind)
+        spec = importlib.util.spec_from_file_location(f"datassay_extension_{path.stem}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except DatassayError:
+            raise
+        except Exception as error:
+            raise DatassayError(f"extensions: {path}: {type(error).__name__}: {error}") from error

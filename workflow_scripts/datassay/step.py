@@ -1,0 +1,70 @@
+"""What surrounds every job: log, threads, seeds, signals, and one clear line when something is wrong.
+
+The only module that knows snakemake. A script reads `with step(snakemake) as job:` and imports the library inside.
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from datassay.errors import DatassayError
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+INTERRUPTED = 75  # EX_TEMPFAIL: run again and it goes on
+
+
+def _configure_logging(log_file: str | None, name: str) -> logging.Logger:
+    logger = logging.getLogger("datassay")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setFormatter(logging.Formatter(f"[{name}] %(message)s"))
+    handlers: list[logging.Handler] = [screen]
+    if log_file:
+        Path(log_file).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(log_file, mode="w", encoding="utf-8"))
+        handlers[-1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logger.handlers[:] = handlers
+    return logger
+
+
+@contextmanager
+def step(snakemake: Any) -> Iterator[Any]:
+    """Run a job's body: yields the snakemake object; messages of the library go to the screen and to the log file.
+
+    Exit code 1 with one line for a fault of the input, 75 after a signal (progress is saved), traceback otherwise.
+    """
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(snakemake.threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("MPLBACKEND", "agg")
+    name = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
+    logger = _configure_logging(snakemake.log[0] if snakemake.log else None, name)
+
+    from datassay.checkpoints import Interrupted, request_stop
+    from datassay.registry import load_extensions
+
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, request_stop)
+    started = time.monotonic()
+    try:
+        load_extensions(snakemake.config.get("extensions") or [])
+        yield snakemake
+    except Interrupted as stop:
+        logger.warning("%s", stop)
+        sys.exit(INTERRUPTED)
+    except DatassayError as error:
+        logger.error("error: %s", error)
+        sys.exit(1)
+    except Exception:
+        logger.error("%s", traceback.format_exc())
+        sys.exit(1)
+    logger.info("done in %.1f s", time.monotonic() - started)
