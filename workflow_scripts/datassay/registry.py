@@ -17,6 +17,7 @@ from typing import Any, Literal
 from datassay.errors import DatassayError, did_you_mean
 
 Kind = Literal["dataset", "measure", "estimator", "strategy", "acquisition"]
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PACKAGES: dict[Kind, str] = {
     "dataset": "datassay.data",
     "measure": "datassay.measures",
@@ -50,6 +51,7 @@ class Method:
     arrays: Mapping[str, str] = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     optional: tuple[str, ...] = ()
+    modality: Literal["text", "image"] | None = None
 
     @property
     def description(self) -> str:
@@ -81,7 +83,7 @@ _methods: dict[Kind, dict[str, Method]] = {kind: {} for kind in PACKAGES}
 _discovered: set[Kind] = set()
 
 
-def _register(kind: Kind, **about: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _register(kind: Kind, **about: Any) -> Decorator:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         name = about.pop("name", None) or function.__name__
         known = _methods[kind].get(name)
@@ -103,7 +105,7 @@ def measure(
     name: str | None = None,
     arrays: Mapping[str, str] | None = None,
     optional: Sequence[str] = (),
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Decorator:
     """Register a family of per-example columns: a function of arrays that returns a DataFrame, a dict or one array.
 
     optional: parameters (default None) that are arrays all the same, left out where the artefact does not exist.
@@ -119,32 +121,24 @@ def measure(
     )
 
 
-def estimator(
-    *, version: int, source: str, name: str | None = None
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a data-value estimator: train and valuation arrays in, values (or values and standard errors) out."""
+def estimator(*, version: int, source: str, name: str | None = None) -> Decorator:
+    """Register a data-value estimator: train and valuation arrays in, values (and standard errors) out."""
     return _register("estimator", name=name, version=version, source=source)
 
 
-def strategy(
-    *, version: int, source: str, name: str | None = None
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a selection strategy: columns and arrays of the train rows in, int64 ranking (first = keep first) out."""
+def strategy(*, version: int, source: str, name: str | None = None) -> Decorator:
+    """Register a selection strategy: columns and arrays of the train rows in, int64 ranking (best to keep first) out."""
     return _register("strategy", name=name, version=version, source=source)
 
 
-def acquisition(
-    *, version: int, source: str, name: str | None = None
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def acquisition(*, version: int, source: str, name: str | None = None) -> Decorator:
     """Register an acquisition function: arrays of the pool in, int64 picks out."""
     return _register("acquisition", name=name, version=version, source=source)
 
 
-def dataset(
-    *, version: int, source: str, name: str | None = None
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a built-in data set: no arrays in, a DataFrame of raw columns out; named `builtin:{name}` in the config."""
-    return _register("dataset", name=name, version=version, source=source)
+def dataset(*, version: int, source: str, modality: Literal["text", "image"], name: str | None = None) -> Decorator:
+    """Register a data set: nothing in, a DataFrame of raw columns out; the config names it `builtin:{name}`."""
+    return _register("dataset", name=name, version=version, source=source, modality=modality)
 
 
 def methods(kind: Kind) -> dict[str, Method]:

@@ -147,7 +147,7 @@ def save_csv(path: PathLike, table: "pd.DataFrame") -> None:
     """Save a table as csv for people; text that a spreadsheet would run as a formula gets a leading apostrophe."""
     safe = table.copy()
     for name in safe.columns:
-        if not (safe[name].dtype.kind in "biuf"):
+        if safe[name].dtype.kind not in "biuf":
             safe[name] = safe[name].map(
                 lambda value: f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
             )

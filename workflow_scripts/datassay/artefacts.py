@@ -1,0 +1,194 @@
+"""What every file of results/ is: where it lies, what it holds, which rule writes it.
+
+The rules take their paths from here, the scripts their checks, and docs/outputs.md is generated from it.
+Row order is the join key: "N" is the rows of examples.parquet, "n" its train rows, both in that order.
+"""
+
+from dataclasses import dataclass
+
+from datassay.errors import DatassayError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One kind of file. shape and dtype are for readers; `load` checks are made where a file is read."""
+
+    name: str
+    path: str
+    rule: str
+    holds: str
+    shape: str = ""
+    dtype: str = ""
+
+
+_TRAINING = "results/{dataset}/training/{model}/seed{seed}"
+_CELL = "results/{dataset}/pruning/{model}/{strategy}"
+
+ARTEFACTS: dict[str, Artefact] = {
+    artefact.name: artefact
+    for artefact in (
+        Artefact(
+            "examples",
+            "results/{dataset}/examples.parquet",
+            "prepare_dataset",
+            "one row per example: example_id, split, label (given, a class number), true_label, is_noisy (injected), "
+            "is_probe, text, text_b | image {bytes, path}",
+            "N rows",
+        ),
+        Artefact(
+            "card",
+            "results/{dataset}/card.json",
+            "prepare_dataset",
+            "name, modality, label names, counts per split and class, noise, source, revision, sha256",
+        ),
+        Artefact(
+            "card_figure", "results/{dataset}/report/data_card.{format}", "plot_data_card", "the data card, drawn"
+        ),
+        Artefact(
+            "embeddings",
+            "results/{dataset}/embeddings/{encoder}/vectors.npy",
+            "embed",
+            "encoder vectors of unit length",
+            "[N, d]",
+            "float32",
+        ),
+        Artefact(
+            "index",
+            "results/{dataset}/embeddings/{encoder}/index.bin",
+            "build_index",
+            "HNSW index of all vectors (hnswlib)",
+        ),
+        Artefact(
+            "index_card",
+            "results/{dataset}/embeddings/{encoder}/index.json",
+            "build_index",
+            "index parameters and recall against exact neighbours",
+        ),
+        Artefact(
+            "neighbors",
+            "results/{dataset}/embeddings/{encoder}/neighbors.npz",
+            "find_neighbors",
+            "exact nearest neighbours of every example, itself left out: ids [N, k] int64, distances [N, k] float32",
+        ),
+        Artefact(
+            "logits",
+            f"{_TRAINING}/logits.npy",
+            "train",
+            "eval-mode logits of all examples after every epoch",
+            "[E, N, C]",
+            "float32",
+        ),
+        Artefact(
+            "features",
+            f"{_TRAINING}/features.npy",
+            "train",
+            "penultimate features after the last epoch",
+            "[N, d]",
+            "float32",
+        ),
+        Artefact(
+            "mc_logits",
+            f"{_TRAINING}/mc_logits.npy",
+            "train",
+            "logits of train rows with dropout on, after the last epoch",
+            "[M, n, C]",
+            "float32",
+        ),
+        Artefact(
+            "metrics",
+            f"{_TRAINING}/metrics.parquet",
+            "train",
+            "per epoch and split: loss, accuracy, macro F1, learning rate, seconds",
+        ),
+        Artefact(
+            "trained_model",
+            f"{_TRAINING}/model",
+            "train",
+            "final weights (safetensors) and config; loads with from_pretrained",
+        ),
+        Artefact(
+            "log_likelihood",
+            "results/{dataset}/meta_information/{model}/log_likelihood.npy",
+            "score_likelihood",
+            "per train row: pseudo-log-likelihood of the text, or likelihood of the features of an image",
+            "[n]",
+            "float32",
+        ),
+        Artefact(
+            "family",
+            "results/{dataset}/meta_information/{model}/{family}.parquet",
+            "measure",
+            "example_id and the columns of one family of measures",
+            "n rows",
+        ),
+        Artefact(
+            "infoverse",
+            "results/{dataset}/meta_information/{model}/infoverse.parquet",
+            "join_infoverse",
+            "example_id and the z-scored infoVerse columns that could be computed",
+            "n rows",
+        ),
+        Artefact(
+            "values",
+            "results/{dataset}/valuation/{model}/{estimator}.parquet",
+            "value",
+            "example_id, value, standard_error",
+            "n rows",
+        ),
+        Artefact(
+            "ranking",
+            f"{_CELL}/ranking.parquet",
+            "rank_examples",
+            "rank, row, example_id: the first rows are kept first; every keep ratio is a prefix",
+        ),
+        Artefact(
+            "retrained",
+            f"{_CELL}/ratio{{ratio}}.parquet",
+            "retrain",
+            "per seed: rows kept, test and validation metrics after retraining on them",
+        ),
+        Artefact(
+            "pruning_table",
+            "results/{dataset}/pruning/{model}/summary.parquet",
+            "summarise_pruning",
+            "per strategy and ratio: mean and standard deviation over seeds, difference to random and to full data",
+        ),
+        Artefact(
+            "assay",
+            "results/{dataset}/assay.parquet",
+            "join_assay",
+            "the wide table for people: every measure and value of every example (a second model's columns end in "
+            ".{model}); assay.csv is the same",
+            "N rows",
+        ),
+        Artefact("assay_csv", "results/{dataset}/assay.csv", "join_assay", "assay.parquet as csv"),
+        Artefact(
+            "detection",
+            "results/{dataset}/report/{model}/detection.parquet",
+            "score_detection",
+            "AUROC and average precision of every measure and value as a detector of the known label noise",
+        ),
+        Artefact(
+            "suspicious",
+            "results/{dataset}/report/{model}/suspicious.csv",
+            "list_suspicious",
+            "examples most likely mislabelled first, with given and suggested label",
+        ),
+        Artefact(
+            "figure", "results/{dataset}/report/{model}/{figure}.{format}", "plot_report", "one figure of the report"
+        ),
+        Artefact("config_used", "results/config.json", "write_config", "the validated config with every default"),
+    )
+}
+
+
+class _Keep(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
+
+
+def path(name: str, **wildcards: object) -> str:
+    """Return an artefact's path; wildcards that are not given stay as {wildcard}."""
+    if name not in ARTEFACTS:
+        raise DatassayError(f"unknown artefact '{name}'{did_you_mean(name, ARTEFACTS)}")
+    return ARTEFACTS[name].path.format_map(_Keep({key: str(value) for key, value in wildcards.items()}))
