@@ -1,0 +1,56 @@
+"""What the report knows of the columns and rows of an assay."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from datassay.registry import methods
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Guide = Mapping[str, tuple[str, Literal["low", "high"] | None]]
+SUGGESTION = "suggested_label"
+
+
+def train_rows(assay: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the rows that were measured and are no probes."""
+    return assay[(assay["split"] == "train") & ~assay["is_probe"].astype(bool)].reset_index(drop=True)
+
+
+def known_noise(assay: "pd.DataFrame") -> np.ndarray:
+    """Return 1.0 where a label is known to be wrong, 0.0 where known to be right, NaN where nobody knows, [N]."""
+    import pandas as pd
+
+    known = assay["true_label"].notna() if "true_label" in assay else pd.Series(False, index=assay.index)
+    noisy = np.full(len(assay), np.nan)
+    if known.any():
+        noisy[known] = (assay["label"][known].astype(str) != assay["true_label"][known].astype(str)).astype(float)
+    elif assay["is_noisy"].fillna(False).astype(bool).any():
+        noisy[:] = assay["is_noisy"].to_numpy(dtype=float, na_value=np.nan)
+    return noisy
+
+
+def column_guide() -> dict[str, tuple[str, Literal["low", "high"] | None]]:
+    """Return, for every registered column, its family and the end to which wrong labels tend.
+
+    Low values are suspicious for all estimators; `suspicion` is the combination of several columns.
+    """
+    guide: dict[str, tuple[str, Literal["low", "high"] | None]] = {
+        column.name: (family, column.mislabelled)
+        for family, method in methods("measure").items()
+        for column in method.columns
+        if column.name != SUGGESTION
+    }
+    guide.update(dict.fromkeys(methods("estimator"), ("value", "low")))
+    guide["suspicion"] = ("combined", "high")
+    return guide
+
+
+def numeric_columns(assay: "pd.DataFrame", guide: Guide) -> "pd.DataFrame":
+    """Return the measures and values of `assay` as float64 columns, in its order."""
+    import pandas as pd
+
+    names = [name for name in map(str, assay) if name.partition(".")[0] in guide]
+    return pd.DataFrame({name: assay[name].to_numpy(dtype=float, na_value=np.nan) for name in names}, index=assay.index)

@@ -1,0 +1,110 @@
+"""What is printed at the end of a run."""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDTH = 100
+
+
+def final_accuracy(metrics: "pd.DataFrame", split: str = "test") -> tuple[float, float, int]:
+    """Return mean and population standard deviation over seeds of the accuracy after the last epoch, and the seeds.
+
+    metrics: seed (one is assumed where the column is missing), epoch, split, accuracy. NaN, NaN, 0 without such rows.
+    """
+    rows = metrics[metrics["split"] == split]
+    if not len(rows):
+        return float("nan"), float("nan"), 0
+    seeds = rows["seed"] if "seed" in rows else np.zeros(len(rows), dtype=int)
+    last = rows.sort_values("epoch").groupby(np.asarray(seeds)[np.argsort(rows["epoch"], kind="stable")])["accuracy"]
+    accuracy = last.last().to_numpy(dtype=float)
+    return float(accuracy.mean()), float(accuracy.std()), len(accuracy)
+
+
+def summary_text(
+    dataset: str,
+    folder: str,
+    suspicious: "pd.DataFrame",
+    metrics: Mapping[str, "pd.DataFrame"],
+    detection: "pd.DataFrame | None" = None,
+    *,
+    examples: int = 5,
+    width: int = WIDTH,
+) -> str:
+    """Return the findings on one data set as plain text, no line wider than `width` columns of a terminal.
+
+    folder: where its results are. suspicious: as `list_suspicious` returns.
+    metrics: {model: accuracy per seed, epoch and split}. detection: as `score_detection` returns.
+    examples: how many suspicious ones to show.
+    """
+    lines = [f"{dataset}  ->  {folder}"]
+    for model, table in metrics.items():
+        mean, spread, seeds = final_accuracy(table)
+        if seeds:
+            spread_text = f" ± {spread:.3f} ({seeds} seeds)" if seeds > 1 else ""
+            lines.append(f"  test accuracy of {model}: {mean:.3f}{spread_text}")
+    if detection is not None and len(detection):
+        stated = detection[detection["orientation"].isin(["low", "high"])]
+        best = (stated if len(stated) else detection).iloc[0]
+        lines.append(
+            f"  known wrong labels: {best['n_noisy']:,} of {best['n']:,}; best detector {best['column']}: "
+            f"AUROC {best['auroc']:.3f}, average precision {best['average_precision']:.3f}"
+        )
+    if len(suspicious):
+        lines.append("  most likely mislabelled:")
+        lines += [f"    {line}" for line in _aligned(_cells(suspicious.head(examples)), width - 4)]
+    return "\n".join(_fit(line, width).rstrip() for line in lines) + "\n"
+
+
+def _cells(suspicious: "pd.DataFrame") -> list[list[str]]:
+    """Return header and rows; the last column is what may be cut."""
+    shown = {"rank": "#", "label": "given", "suggested_label": "suggested", "true_label": "true"}
+    names = [name for name in shown if name in suspicious]
+    rows = [[*(shown[name] for name in names), "example"]]
+    for _, row in suspicious.iterrows():
+        content = next((row[name] for name in ("text", "image_path") if isinstance(row.get(name), str)), None)
+        labels = [str(row[name]) if row[name] == row[name] and row[name] is not None else "-" for name in names]
+        rows.append([*labels, content or str(row["example_id"])])
+    return rows
+
+
+def _aligned(rows: list[list[str]], width: int) -> list[str]:
+    """Lay cells out in columns: labels get at most 22 each, the last column what is left."""
+    rows = [[" ".join(cell.split()) for cell in row] for row in rows]
+    widths = [min(22, max(columns_of(row[i]) for row in rows)) for i in range(len(rows[0]) - 1)]
+    widths.append(max(10, width - sum(widths) - 2 * len(widths)))
+    return ["  ".join(_pad(_fit(cell, w), w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide characters 2, combining and invisible ones 0."""
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf", "Cc"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _fit(text: str, width: int) -> str:
+    """Cut a text to so many columns, with an ellipsis; control characters are dropped."""
+    text = "".join(character for character in text if unicodedata.category(character) not in ("Cc", "Cf", "Cs"))
+    if columns_of(text) <= width:
+        return text
+    kept, used = [], 0
+    for character in text:
+        used += _columns(character)
+        if used > width - 1:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - columns_of(text))

@@ -1,0 +1,122 @@
+"""Which examples are most likely mislabelled, and what they should probably be called."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from datassay.errors import DatassayError, NotApplicable
+from datassay.reporting.columns import SUGGESTION, column_guide, numeric_columns, train_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Three views of an example that err for different reasons: a model that never saw its label (cross-validation), the
+# model that learned it, and its neighbours in held-out data. Columns of one view are averaged first, so that none
+# counts more for having more columns.
+EVIDENCE: tuple[tuple[str, ...], ...] = (
+    ("self_confidence", "normalised_margin"),
+    ("aum", "avg_conf"),
+    ("knn_shapley",),
+)
+
+
+def suspicion(measures: "pd.DataFrame") -> np.ndarray:
+    """Return how likely each row is mislabelled compared with the others, float64 [n] in [0, 1].
+
+    measures: the measure and value columns of n rows. Every column of EVIDENCE that is there becomes a percentile
+    (0 least, 1 most suspicious, ties averaged), percentiles are averaged within a view and then over the views. Where
+    none is there, every column with a stated end for wrong labels counts alike. 0.5 is the middle, not a probability;
+    a row without any evidence is NaN. Time O(n log n) per column.
+
+    Raises NotApplicable where no column says anything about labels.
+    """
+    guide = column_guide()
+    numbers = numeric_columns(measures, guide)
+    views = [[name for name in view if name in numbers] for view in EVIDENCE]
+    if not any(views):
+        oriented = [name for name in numbers if name in guide and guide[name][1] and name != "suspicion"]
+        views = [[name] for name in oriented]
+    shares = [
+        _row_mean([_percentile(numbers[name].to_numpy(), guide[name][1] == "low") for name in view])
+        for view in views
+        if view
+    ]
+    if not shares:
+        raise NotApplicable("no measure says which labels are wrong (families label_quality or training_dynamics do)")
+    return _row_mean(shares)
+
+
+def add_suspicion(assay: "pd.DataFrame") -> "pd.DataFrame":
+    """Return `assay` with the column `suspicion`, computed on its train rows; as it is where it cannot."""
+    measured = ((assay["split"] == "train") & ~assay["is_probe"]).to_numpy()
+    try:
+        found = suspicion(assay[measured])
+    except NotApplicable:
+        return assay
+    column = np.full(len(assay), np.nan)
+    column[measured] = found
+    return assay.assign(suspicion=column)
+
+
+def list_suspicious(
+    assay: "pd.DataFrame", n: int, label_names: Sequence[str], predicted: np.ndarray | None = None
+) -> "pd.DataFrame":
+    """Return the n train examples that are most likely mislabelled, most suspicious first.
+
+    assay: as `join_assay` returns it. predicted: [rows of the train split] class numbers to suggest where the assay has
+    no `suggested_label`, such as the argmax of the final logits.
+
+    Columns: rank, example_id, label, suggested_label, true_label (where any is known), suspicion, and text, text_b or
+    image_path. Examples whose suggestion is the label they have come last. Time O(N log N).
+
+    Raises NotApplicable where the assay has no `suspicion`.
+    """
+    import pandas as pd
+
+    if "suspicion" not in assay:
+        raise NotApplicable("no measure says which labels are wrong (families label_quality or training_dynamics do)")
+    if SUGGESTION not in assay:
+        assay = assay.assign(**{SUGGESTION: _predicted_names(assay, label_names, predicted)})
+    rows = train_rows(assay)
+    agrees = (rows[SUGGESTION].isna() | (rows[SUGGESTION] == rows["label"])).to_numpy()
+    doubt = rows["suspicion"].fillna(-1.0).to_numpy()
+    order = np.lexsort((np.arange(len(rows)), -doubt, agrees))[:n]
+    columns = ["example_id", "label", SUGGESTION, "true_label", "suspicion", "text", "text_b", "image_path"]
+    kept = [name for name in columns if name in rows and not (name == "true_label" and rows[name].isna().all())]
+    table = rows.loc[order, kept].reset_index(drop=True)
+    table.insert(0, "rank", pd.Series(np.arange(1, len(table) + 1), dtype="int64"))
+    return table
+
+
+def _predicted_names(
+    assay: "pd.DataFrame", label_names: Sequence[str], predicted: np.ndarray | None
+) -> "pd.Series | None":
+    import pandas as pd
+
+    if predicted is None:
+        return pd.Series(None, index=assay.index, dtype="str")
+    train = np.flatnonzero(assay["split"] == "train")
+    if np.shape(predicted) != (len(train),):
+        raise DatassayError(f"predicted: shape {np.shape(predicted)}, expected ({len(train)},), one for each train row")
+    names = np.full(len(assay), None, dtype=object)
+    names[train] = np.asarray(label_names, dtype=object)[predicted]
+    return pd.Series(names, index=assay.index, dtype="str")
+
+
+def _percentile(values: np.ndarray, low: bool) -> np.ndarray:
+    from scipy.stats import rankdata
+
+    share = np.full(len(values), np.nan)
+    known = np.isfinite(values)
+    count = int(known.sum())
+    if count:
+        ranks = rankdata(-values[known] if low else values[known])
+        share[known] = (ranks - 1) / (count - 1) if count > 1 else 0.5
+    return share
+
+
+def _row_mean(columns: Sequence[np.ndarray]) -> np.ndarray:
+    stacked = np.array(columns)
+    count = np.isfinite(stacked).sum(axis=0)
+    return np.where(count > 0, np.nansum(stacked, axis=0) / np.maximum(count, 1), np.nan)
