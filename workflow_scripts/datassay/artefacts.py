@@ -42,7 +42,7 @@ ARTEFACTS: dict[str, Artefact] = {
             "name, modality, label names, counts per split and class, noise, source, revision, sha256",
         ),
         Artefact(
-            "card_figure", "results/{dataset}/report/data_card.{format}", "plot_data_card", "the data card, drawn"
+            "card_figure", "results/{dataset}/report/data_card.png", "plot_data_card", "the data card, drawn"
         ),
         Artefact(
             "embeddings",
@@ -122,11 +122,19 @@ ARTEFACTS: dict[str, Artefact] = {
             "n rows",
         ),
         Artefact(
-            "infoverse",
+            "infoverse_table",
             "results/{dataset}/meta_information/{model}/infoverse.parquet",
             "join_infoverse",
-            "example_id and the z-scored infoVerse columns that could be computed",
+            "example_id and the infoVerse columns that could be computed",
             "n rows",
+        ),
+        Artefact(
+            "infoverse",
+            "results/{dataset}/meta_information/{model}/infoverse.npy",
+            "join_infoverse",
+            "the same columns, z-scored",
+            "[n, m]",
+            "float64",
         ),
         Artefact(
             "values",
@@ -153,6 +161,7 @@ ARTEFACTS: dict[str, Artefact] = {
             "summarise_pruning",
             "per strategy and ratio: mean and standard deviation over seeds, difference to random and to full data",
         ),
+        Artefact("pruning_csv", "results/{dataset}/pruning/{model}/summary.csv", "summarise_pruning", "the same as csv"),
         Artefact(
             "assay",
             "results/{dataset}/assay.parquet",
@@ -175,8 +184,9 @@ ARTEFACTS: dict[str, Artefact] = {
             "examples most likely mislabelled first, with given and suggested label",
         ),
         Artefact(
-            "figure", "results/{dataset}/report/{model}/{figure}.{format}", "plot_report", "one figure of the report"
+            "figure", "results/{dataset}/report/{model}/{figure}.png", "plot_report", "one figure of the report"
         ),
+        Artefact("summary", "results/summary.txt", "summarise", "what a run found, in a few lines"),
         Artefact("config_used", "results/config.json", "write_config", "the validated config with every default"),
     )
 }

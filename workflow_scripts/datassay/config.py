@@ -172,6 +172,7 @@ class Encoder(Block):
     shard_rows: Annotated[int, Field(gt=0)] = Field(
         4096, description="rows saved at a time, so that a killed job goes on"
     )
+    threads: Annotated[int, Field(gt=0)] = Field(1, description="CPU threads; the last bits of results depend on it")
     gpu: Annotated[int, Field(ge=0)] = Field(0, description="GPUs the job asks for")
     index: Index = Field(default_factory=Index, description="neighbour index")
 
@@ -179,6 +180,10 @@ class Encoder(Block):
     def modality(self) -> Modality:
         """What it encodes."""
         return "text" if self.kind == "sentence_transformer" else "image"
+
+    def encoding(self) -> dict[str, Any]:
+        """Return the part that decides what the vectors are."""
+        return self.params("threads", "gpu", "index")
 
 
 class Training(Block):
@@ -201,6 +206,7 @@ class Training(Block):
     clip_norm: Annotated[Number, Field(gt=0)] | None = Field(1.0, description="largest gradient norm")
     mc_passes: Annotated[int, Field(ge=0)] = Field(10, description="forward passes with dropout after training")
     precision: Literal["auto", "float32", "bf16"] = Field("auto", description="auto: bf16 where the GPU has it")
+    threads: Annotated[int, Field(gt=0)] = Field(1, description="CPU threads; the last bits of results depend on it")
     gpu: Annotated[int, Field(ge=0)] = Field(0, description="GPUs the job asks for")
 
     @property
@@ -210,7 +216,7 @@ class Training(Block):
 
     def recipe_params(self) -> dict[str, Any]:
         """Return the part that decides what training computes."""
-        return self.params("retrain", "assay", "gpu")
+        return self.params("retrain", "assay", "threads", "gpu")
 
 
 class Finetune(Training):
@@ -299,6 +305,9 @@ class Pruning(Block):
         description="selection strategies to compare; the full data is always run beside them",
     )  # fmt: skip
     ratios: list[Annotated[Number, Field(gt=0, lt=1)]] = Field([0.2, 0.5, 0.8], description="shares of train rows kept")
+    rank_up_to: Annotated[Number, Field(gt=0, le=1)] = Field(
+        0.9, description="rank this share of the train rows; adding a ratio up to it re-runs nothing else"
+    )
     options: Options = Field(
         default_factory=dict, description="options of a strategy: {infoverse_dpp: {block_size: 20000}}"
     )
@@ -308,7 +317,6 @@ class Report(Block):
     """What people see."""
 
     suspicious: Annotated[int, Field(gt=0)] = Field(5, description="most suspicious examples shown at the end of a run")
-    format: Literal["png", "svg", "pdf"] = Field("png", description="format of the figures")
 
 
 class Config(Block):

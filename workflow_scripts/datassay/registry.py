@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,7 +128,7 @@ def estimator(*, version: int, source: str, name: str | None = None) -> Decorato
 
 
 def strategy(*, version: int, source: str, name: str | None = None) -> Decorator:
-    """Register a selection strategy: columns and arrays of the train rows in, int64 ranking (best to keep first) out."""
+    """Register a selection strategy: columns and arrays of the train rows in, int64 ranking (keep first) out."""
     return _register("strategy", name=name, version=version, source=source)
 
 
@@ -168,9 +169,11 @@ def load_extensions(paths: Sequence[str | Path]) -> None:
             raise DatassayError(f"extensions: no file '{path}'")
         for kind in PACKAGES:
             methods(kind)
-        spec = importlib.util.spec_from_file_location(f"datassay_extension_{path.stem}", path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
+        name = f"datassay_extension_{path.stem}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise DatassayError(f"extensions: '{path}' is not a Python file")
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
         except DatassayError:

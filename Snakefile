@@ -1,0 +1,55 @@
+"""Datassay: assay training data.
+
+Set what to do in config.yaml, then run `snakemake` (everything) or one of the targets below.
+"""
+
+import sys
+from pathlib import Path
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/embedding.smk"
+include: "rules/training.smk"
+include: "rules/meta_information.smk"
+include: "rules/valuation.smk"
+include: "rules/pruning.smk"
+include: "rules/report.smk"
+
+
+report: "report/workflow.rst"
+
+
+localrules:
+    all,
+    data,
+    embedding,
+    training,
+    meta_information,
+    valuation,
+    pruning,
+    report,
+
+
+rule all:
+    """Everything the config asks for."""
+    default_target: True
+    input:
+        rules.data.input,
+        rules.embedding.input,
+        rules.training.input,
+        rules.meta_information.input,
+        rules.valuation.input,
+        rules.pruning.input,
+        rules.report.input,
+        path("config_used"),
+
+
+onsuccess:
+    show_summary()

@@ -1,0 +1,89 @@
+"""Vectors of every example, and their neighbours.
+
+REQUIRED: examples.parquet.
+PROVIDES: vectors.npy, neighbors.npz (exact), index.bin and index.json (approximate, with its recall).
+"""
+
+
+def encoders():
+    """Every (data set, encoder) of the config."""
+    return [(d.name, e.name) for d in CONFIG.datasets for e in plan.encoders_of(CONFIG, d)]
+
+
+rule embedding:
+    """Embed and index every data set."""
+    input:
+        [path("embeddings", dataset=d, encoder=e) for d, e in encoders()],
+        [path("neighbors", dataset=d, encoder=e) for d, e in encoders()],
+        [path("index_card", dataset=d, encoder=e) for d, e in encoders()],
+
+
+rule embed:
+    """Encode every example as a unit vector."""
+    input:
+        examples=path("examples"),
+    output:
+        vectors=path("embeddings"),
+    log:
+        "results/logs/embed/{dataset}/{encoder}.log",
+    benchmark:
+        "results/benchmarks/embed/{dataset}/{encoder}.tsv"
+    params:
+        settings=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).encoding(),
+        version=version("embed"),
+    threads: lambda wildcards: one(CONFIG.encoders, wildcards.encoder).threads
+    resources:
+        mem_mb=megabytes(6000),
+        runtime=minutes(120),
+        gpu=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).gpu,
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/embed.py"
+
+
+rule find_neighbors:
+    """Find the exact nearest neighbours of every example."""
+    input:
+        vectors=path("embeddings"),
+    output:
+        neighbors=path("neighbors"),
+    log:
+        "results/logs/find_neighbors/{dataset}/{encoder}.log",
+    benchmark:
+        "results/benchmarks/find_neighbors/{dataset}/{encoder}.tsv"
+    params:
+        k=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).index.neighbors,
+        version=version("find_neighbors"),
+    threads: 4
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/find_neighbors.py"
+
+
+rule build_index:
+    """Build the approximate neighbour index and measure its recall."""
+    input:
+        vectors=path("embeddings"),
+    output:
+        index=path("index"),
+        card=path("index_card"),
+    log:
+        "results/logs/build_index/{dataset}/{encoder}.log",
+    benchmark:
+        "results/benchmarks/build_index/{dataset}/{encoder}.tsv"
+    params:
+        settings=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).index.params("neighbors"),
+        version=version("build_index"),
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/build_index.py"

@@ -1,0 +1,100 @@
+"""Measures: one row per train example.
+
+REQUIRED: the recorded dynamics, the encoder's vectors.
+PROVIDES: one parquet per measure family; infoverse.parquet, their join, and infoverse.npy, the same z-scored.
+"""
+
+
+localrules:
+    measure,
+    join_infoverse,
+
+
+def family_inputs(wildcards):
+    """The recorded arrays that a measure family asks for."""
+    about = method("measure", wildcards.family)
+    return plan.method_inputs(CONFIG, about, wildcards.dataset, wildcards.model)
+
+
+rule meta_information:
+    """Compute every measure of every model."""
+    input:
+        [path("infoverse", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
+        [
+            path("family", dataset=d, model=m, family=f)
+            for d, m in plan.pairs(CONFIG)
+            for f in CONFIG.meta_information.families
+        ],
+
+
+rule score_likelihood:
+    """Score how expected each train example is: by a masked language model, or by the density of image features."""
+    input:
+        examples=path("examples"),
+        features=lambda wildcards: plan.array_paths(CONFIG, wildcards.dataset, wildcards.model, ["features"])["features"],
+    output:
+        log_likelihood=path("log_likelihood"),
+    log:
+        "results/logs/score_likelihood/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/score_likelihood/{dataset}/{model}.tsv"
+    params:
+        source=lambda wildcards: plan.likelihood_source(CONFIG, wildcards.dataset),
+        version=version("score_likelihood"),
+    threads: 1
+    resources:
+        mem_mb=megabytes(6000),
+        runtime=minutes(240),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/score_likelihood.py"
+
+
+rule measure:
+    """Compute one family of measures."""
+    input:
+        unpack(family_inputs),
+    output:
+        family=path("family"),
+    log:
+        "results/logs/measure/{dataset}/{model}/{family}.log",
+    benchmark:
+        "results/benchmarks/measure/{dataset}/{model}/{family}.tsv"
+    params:
+        options=lambda wildcards: plan.options_of(CONFIG, "measure", wildcards.family),
+        version=lambda wildcards: plan.method_version("measure", wildcards.family),
+    threads: 1
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=minutes(60),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/measure.py"
+
+
+rule join_infoverse:
+    """Join the infoVerse columns of all families and z-score them."""
+    input:
+        families=lambda wildcards: [
+            path("family", dataset=wildcards.dataset, model=wildcards.model, family=family)
+            for family in plan.infoverse_families(CONFIG)
+        ],
+    output:
+        table=path("infoverse_table"),
+        matrix=path("infoverse"),
+    log:
+        "results/logs/join_infoverse/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/join_infoverse/{dataset}/{model}.tsv"
+    params:
+        version=version("join_infoverse"),
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/join_infoverse.py"

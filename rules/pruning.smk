@@ -1,0 +1,123 @@
+"""Which examples to keep, and what a model loses without the rest.
+
+REQUIRED: the measures, values and arrays that the strategies name.
+PROVIDES: one ranking per strategy, retraining results per (strategy, ratio), and their table and curves.
+"""
+
+
+localrules:
+    rank_examples,
+    summarise_pruning,
+
+
+def strategy_inputs(wildcards):
+    """The measures, values and arrays that a strategy asks for."""
+    about = method("strategy", wildcards.strategy)
+    return plan.method_inputs(CONFIG, about, wildcards.dataset, wildcards.model)
+
+
+def retrain_inputs(wildcards):
+    """The examples, the ranking, and the vectors that the retrained model needs."""
+    cell = dict(dataset=wildcards.dataset, model=wildcards.model, strategy=wildcards.strategy)
+    retrained = plan.retrain_model(CONFIG, wildcards.model)
+    inputs = {name: path(name, **cell) for name in ("examples", "card", "ranking")}
+    if retrained.recipe == "head":
+        encoder = plan.encoder_of(CONFIG, wildcards.dataset, retrained.name)
+        inputs["vectors"] = path("embeddings", dataset=wildcards.dataset, encoder=encoder)
+    return inputs
+
+
+rule pruning:
+    """Prune with every strategy and ratio, and retrain."""
+    input:
+        [path("pruning_table", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
+        [
+            path("figure", dataset=d, model=m, figure="pruning_curves")
+            for d, m in plan.pairs(CONFIG)
+        ],
+
+
+rule rank_examples:
+    """Rank the train rows by one strategy, those to keep first."""
+    input:
+        unpack(strategy_inputs),
+    output:
+        ranking=path("ranking"),
+    log:
+        "results/logs/rank_examples/{dataset}/{model}/{strategy}.log",
+    benchmark:
+        "results/benchmarks/rank_examples/{dataset}/{model}/{strategy}.tsv"
+    params:
+        options=lambda wildcards: plan.options_of(CONFIG, "strategy", wildcards.strategy),
+        keep=CONFIG.pruning.rank_up_to,
+        version=lambda wildcards: plan.method_version("strategy", wildcards.strategy),
+    threads: 1
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=minutes(60),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/rank_examples.py"
+
+
+rule retrain:
+    """Retrain on the kept rows with every seed."""
+    input:
+        unpack(retrain_inputs),
+    output:
+        results=path("retrained"),
+    log:
+        "results/logs/retrain/{dataset}/{model}/{strategy}/ratio{ratio}.log",
+    benchmark:
+        "results/benchmarks/retrain/{dataset}/{model}/{strategy}/ratio{ratio}.tsv"
+    params:
+        settings=lambda wildcards: plan.retrain_model(CONFIG, wildcards.model).recipe_params(),
+        seeds=lambda wildcards: plan.seeds_of(CONFIG, one(CONFIG.datasets, wildcards.dataset)),
+        version=version("retrain"),
+    threads: lambda wildcards: plan.retrain_model(CONFIG, wildcards.model).threads
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=minutes(240),
+        gpu=lambda wildcards: plan.retrain_model(CONFIG, wildcards.model).gpu,
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/retrain.py"
+
+
+rule summarise_pruning:
+    """Compare the strategies at every ratio with random choice and with the full data."""
+    input:
+        results=lambda wildcards: [
+            path("retrained", dataset=wildcards.dataset, model=wildcards.model, strategy=strategy, ratio=ratio)
+            for strategy, ratio in plan.cells(CONFIG)
+        ],
+    output:
+        table=report(
+            path("pruning_table"),
+            caption="../report/pruning_table.rst",
+            category="Pruning",
+            labels={"data set": "{dataset}", "model": "{model}", "figure": "table"},
+        ),
+        csv=path("pruning_csv"),
+        figure=report(
+            path("figure", figure="pruning_curves"),
+            caption="../report/pruning_curves.rst",
+            category="Pruning",
+            labels={"data set": "{dataset}", "model": "{model}", "figure": "curves"},
+        ),
+    log:
+        "results/logs/summarise_pruning/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/summarise_pruning/{dataset}/{model}.tsv"
+    params:
+        version=version("summarise_pruning"),
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/summarise_pruning.py"

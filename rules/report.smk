@@ -1,0 +1,196 @@
+"""What people look at: the wide table, the figures, the most suspicious examples.
+
+REQUIRED: every measure and value, the training metrics.
+PROVIDES: assay.parquet and .csv, detection and suspicious tables, figures, and the summary shown when a run ends.
+"""
+
+
+localrules:
+    join_assay,
+    score_detection,
+    list_suspicious,
+    plot_report,
+    summarise,
+
+
+FIGURES = {
+    "data_map": "Data map",
+    "training_curves": "Training",
+    "distributions": "Measures",
+    "correlation": "Measures",
+    "detection": "Label noise",
+    "suspicious": "Label noise",
+    "values": "Values",
+}
+
+
+def measured(name):
+    """Input function: every measure family, or every value, of all models of a data set."""
+    return lambda wildcards: [
+        file
+        for dataset, model in plan.pairs(CONFIG)
+        if dataset == wildcards.dataset
+        for file in plan.measured_files(CONFIG, dataset, model)[name]
+    ]
+
+
+def main_model(wildcards):
+    """The model whose columns stand in the assay under their plain names."""
+    return plan.models_of(CONFIG, one(CONFIG.datasets, wildcards.dataset))[0].name
+
+
+rule report:
+    """Draw and tabulate everything that was measured."""
+    input:
+        [path(name, dataset=d.name) for d in CONFIG.datasets for name in ("assay", "assay_csv")],
+        [path(name, dataset=d, model=m) for d, m in plan.pairs(CONFIG) for name in ("detection", "suspicious")],
+        [path("figure", dataset=d, model=m, figure=f) for d, m in plan.pairs(CONFIG) for f in FIGURES],
+        rules.data.input,
+        rules.pruning.input,
+        path("summary"),
+
+
+rule join_assay:
+    """Join every measure and value of every example into one wide table."""
+    input:
+        examples=path("examples"),
+        card=path("card"),
+        families=measured("families"),
+        values=measured("values"),
+    output:
+        assay=path("assay"),
+        csv=path("assay_csv"),
+    log:
+        "results/logs/join_assay/{dataset}.log",
+    benchmark:
+        "results/benchmarks/join_assay/{dataset}.tsv"
+    params:
+        main_model=main_model,
+        version=version("report"),
+    threads: 1
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=minutes(30),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/join_assay.py"
+
+
+rule score_detection:
+    """Score every measure and value as a detector of the known label noise."""
+    input:
+        assay=path("assay"),
+    output:
+        detection=path("detection"),
+    log:
+        "results/logs/score_detection/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/score_detection/{dataset}/{model}.tsv"
+    params:
+        main_model=main_model,
+        version=version("report"),
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/score_detection.py"
+
+
+rule list_suspicious:
+    """List the train examples that are most likely mislabelled, with a suggested label."""
+    input:
+        assay=path("assay"),
+    output:
+        suspicious=report(
+            path("suspicious"),
+            caption="../report/suspicious.rst",
+            category="Label noise",
+            labels={"data set": "{dataset}", "model": "{model}", "figure": "most suspicious examples (table)"},
+        ),
+    log:
+        "results/logs/list_suspicious/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/list_suspicious/{dataset}/{model}.tsv"
+    params:
+        main_model=main_model,
+        version=version("report"),
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/list_suspicious.py"
+
+
+rule plot_report:
+    """Draw the figures of one model on one data set."""
+    input:
+        assay=path("assay"),
+        examples=path("examples"),
+        detection=path("detection"),
+        suspicious=path("suspicious"),
+        metrics=lambda wildcards: [
+            path("metrics", dataset=wildcards.dataset, model=wildcards.model, seed=seed)
+            for seed in plan.seeds_of(CONFIG, one(CONFIG.datasets, wildcards.dataset))
+        ],
+    output:
+        **{
+            figure: report(
+                path("figure", figure=figure),
+                caption=f"../report/{figure}.rst",
+                category=category,
+                labels={"data set": "{dataset}", "model": "{model}", "figure": figure.replace("_", " ")},
+            )
+            for figure, category in FIGURES.items()
+        },
+    log:
+        "results/logs/plot_report/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/plot_report/{dataset}/{model}.tsv"
+    params:
+        main_model=main_model,
+        version=version("report"),
+    threads: 1
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=minutes(30),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/plot_report.py"
+
+
+rule summarise:
+    """Write what a run found in a few lines: it is shown when the run ends."""
+    input:
+        metrics=[
+            path("metrics", dataset=d, model=m, seed=s)
+            for d, m in plan.pairs(CONFIG)
+            for s in plan.seeds_of(CONFIG, one(CONFIG.datasets, d))
+        ],
+        detection=[path("detection", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
+        suspicious=[path("suspicious", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
+        pruning=[path("pruning_table", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
+    output:
+        summary=path("summary"),
+    log:
+        "results/logs/summarise.log",
+    benchmark:
+        "results/benchmarks/summarise.tsv"
+    params:
+        suspicious=CONFIG.report.suspicious,
+        version=version("report"),
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=minutes(5),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/summarise.py"

@@ -1,0 +1,176 @@
+"""Which files follow from a config: what each data set is run with, and what each method needs as input."""
+
+import hashlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from datassay.artefacts import path
+from datassay.config import Config, Dataset, Encoder, Model, canonical, one
+from datassay.errors import DatassayError, did_you_mean
+from datassay.registry import Kind, Method, method, methods
+from datassay.versions import version
+
+REFERENCE_STRATEGY = "full"
+
+
+def ratio_text(ratio: float) -> str:
+    """Write a keep ratio as it stands in file names: 0.3 and 0.30 are both "0.3", everything is "1"."""
+    return f"{ratio:.6f}".rstrip("0").rstrip(".")
+
+
+def encoders_of(config: Config, dataset: Dataset) -> list[Encoder]:
+    """Return the encoders of a data set, the main one first."""
+    if dataset.encoders is not None:
+        return [one(config.encoders, name) for name in dataset.encoders]
+    return [encoder for encoder in config.encoders if encoder.modality == dataset.modality]
+
+
+def main_encoder(config: Config, dataset: Dataset) -> Encoder | None:
+    """Return the first encoder of a data set, None where there is none."""
+    return next(iter(encoders_of(config, dataset)), None)
+
+
+def _modality(config: Config, model: Model) -> str | None:
+    return model.modality or (one(config.encoders, model.encoder).modality if model.encoder else None)
+
+
+def models_of(config: Config, dataset: Dataset) -> list[Model]:
+    """Return the models whose dynamics are recorded and measured on a data set, the main one first."""
+    if dataset.models is not None:
+        return [one(config.models, name) for name in dataset.models]
+    return [m for m in config.models if m.assay and _modality(config, m) in (dataset.modality, None)]
+
+
+def seeds_of(config: Config, dataset: Dataset) -> list[int]:
+    """Return the training seeds of a data set; the first one's dynamics are measured."""
+    return dataset.seeds if dataset.seeds is not None else config.seeds
+
+
+def encoder_of(config: Config, dataset_name: str, model_name: str) -> str:
+    """Return the name of the encoder that goes with a model on a data set."""
+    model = one(config.models, model_name)
+    main = main_encoder(config, one(config.datasets, dataset_name))
+    if model.encoder is None and main is None:
+        raise DatassayError(f"models[{model_name}].encoder: no encoder of the config fits '{dataset_name}'")
+    return model.encoder or main.name  # type: ignore[union-attr]
+
+
+def retrain_model(config: Config, model_name: str) -> Model:
+    """Return the model that is retrained on what a model's measures select."""
+    model = one(config.models, model_name)
+    return one(config.models, model.retrain or model.name)
+
+
+def pairs(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield every (data set, model) that is measured."""
+    for dataset in config.datasets:
+        for model in models_of(config, dataset):
+            yield dataset.name, model.name
+
+
+def cells(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield every (strategy, ratio text) of the pruning grid, the full data first."""
+    yield REFERENCE_STRATEGY, "1"
+    for strategy in config.pruning.strategies:
+        if strategy != REFERENCE_STRATEGY:
+            yield from ((strategy, ratio_text(ratio)) for ratio in config.pruning.ratios)
+
+
+def options_of(config: Config, kind: Kind, name: str) -> dict[str, Any]:
+    """Return a method's options: its defaults, overridden by the config."""
+    block = {
+        "measure": config.meta_information.options,
+        "estimator": config.valuation.options,
+        "strategy": config.pruning.options,
+    }[kind]
+    return canonical({**method(kind, name).options, **block.get(name, {})})
+
+
+def likelihood_source(config: Config, dataset_name: str) -> dict[str, Any] | None:
+    """Return what the likelihood of a data set's examples is computed from; None where nothing is configured."""
+    if one(config.datasets, dataset_name).modality == "image":
+        return {"kind": "features"}
+    block = config.meta_information
+    if block.language_model is None:
+        return None
+    return {"kind": "masked", "model": block.language_model, "revision": block.language_model_revision}
+
+
+def array_paths(config: Config, dataset: str, model: str, names: list[str]) -> dict[str, str | list[str]]:
+    """Return the files that hold the named arrays of a (data set, model): what a measure or a strategy reads."""
+    first, *_ = seeds = seeds_of(config, one(config.datasets, dataset))
+    place = {"dataset": dataset, "model": model}
+    files: dict[str, str | list[str]] = {
+        "labels": path("examples", **place),
+        "logits": path("logits", **place, seed=first),
+        "ensemble_logits": [path("logits", **place, seed=seed) for seed in seeds],
+        "mc_logits": path("mc_logits", **place, seed=first),
+        "features": path("features", **place, seed=first),
+        "embeddings": path("embeddings", dataset=dataset, encoder=encoder_of(config, dataset, model)),
+        "log_likelihood": path("log_likelihood", **place),
+        "infoverse": path("infoverse", **place),
+    }
+    files |= {name: path("values", **place, estimator=name) for name in methods("estimator")}
+    columns = {column.name: family for family, about in methods("measure").items() for column in about.columns}
+    wanted = {}
+    for name in names:
+        if name == "log_likelihood" and likelihood_source(config, dataset) is None:
+            continue
+        if name in files:
+            wanted[name] = files[name]
+        elif name in columns:
+            wanted[name] = path("family", **place, family=columns[name])
+        else:
+            raise DatassayError(f"no array, column or value '{name}'{did_you_mean(name, [*files, *columns])}")
+    return wanted
+
+
+def measured_files(config: Config, dataset: str, model: str) -> dict[str, list[str]]:
+    """Return the files of all measure families and of all values of a (data set, model)."""
+    place = {"dataset": dataset, "model": model}
+    return {
+        "families": [path("family", **place, family=family) for family in config.meta_information.families],
+        "values": [path("values", **place, estimator=name) for name in config.valuation.estimators],
+    }
+
+
+def infoverse_families(config: Config) -> list[str]:
+    """Return the families of the config that hold infoVerse columns."""
+    from datassay.measures.infoverse import INFOVERSE_COLUMNS
+
+    known = methods("measure")
+    return [
+        family
+        for family in config.meta_information.families
+        if any(column.name in INFOVERSE_COLUMNS for column in known[family].columns)
+    ]
+
+
+def method_version(kind: Kind, name: str) -> str:
+    """Return a method's version; that of a user's own file holds a hash of the file, so that an edit re-runs it."""
+    about = method(kind, name)
+    module = sys.modules[about.function.__module__]
+    if module.__name__.startswith("datassay."):
+        return str(about.version)
+    return f"{about.version}-{hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()[:12]}"
+
+
+def source_version(config: Config, dataset: str) -> str:
+    """Return the version of what prepares a data set, its own builder's included."""
+    source = one(config.datasets, dataset).source
+    own = method_version("dataset", source.removeprefix("builtin:")) if source.startswith("builtin:") else "0"
+    return f"{version('prepare_dataset')}.{own}"
+
+
+def names_pattern(blocks: list[Any]) -> str:
+    """Return the regular expression that matches the names of some blocks and nothing else."""
+    return "|".join(re.escape(block.name) for block in blocks)
+
+
+def method_inputs(config: Config, about: Method, dataset: str, model: str) -> dict[str, str | list[str]]:
+    """Return the files a registered method reads on a (data set, model), examples.parquet always among them."""
+    names = [name for name in about.inputs.values() if name not in ("rng", "n_select")]
+    return {"examples": path("examples", dataset=dataset), **array_paths(config, dataset, model, names)}

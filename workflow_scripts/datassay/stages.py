@@ -1,0 +1,140 @@
+"""Calling a registered method: load the arrays it names, hand it its options, check its answer.
+
+Measures, values and strategies are about the train rows, in the order of examples.parquet.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datassay.errors import DatassayError, NotApplicable
+from datassay.registry import Method
+from datassay.storage import load_array, load_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+
+def train_rows(examples: "pd.DataFrame") -> np.ndarray:
+    """Return the positions of the train rows, int64."""
+    return np.flatnonzero((examples["split"] == "train").to_numpy())
+
+
+def load_inputs(files: Mapping[str, Any]) -> tuple["pd.DataFrame", dict[str, np.ndarray]]:
+    """Load named arrays for the train rows.
+
+    files: array name -> file (a list of files for ensemble_logits), with "examples" among them.
+    Returns the train rows of examples.parquet (example_id, label) and the arrays, n rows each.
+    """
+    everything = load_table(files["examples"], ["example_id", "split", "label"])
+    rows = train_rows(everything)
+    train = everything.iloc[rows].reset_index(drop=True)
+    names = [name for name in files if name != "examples"]
+    return train, {name: _load(name, files[name], len(everything), rows, train["example_id"]) for name in names}
+
+
+def _load(name: str, file: Any, total: int, rows: np.ndarray, ids: "pd.Series") -> np.ndarray:
+    match name:
+        case "labels":
+            return load_table(file, ["label"])["label"].to_numpy(np.int64)[rows]
+        case "logits":
+            return load_array(file, shape=(None, total, None), memory_map=True)[:, rows]
+        case "ensemble_logits":
+            return np.stack([load_array(f, shape=(None, total, None), memory_map=True)[-1, rows] for f in file])
+        case "features" | "embeddings":
+            return load_array(file, shape=(total, None), memory_map=True)[rows]
+        case "mc_logits":
+            return load_array(file, shape=(None, len(rows), None))
+        case "log_likelihood":
+            return load_array(file, shape=(len(rows),))
+        case "infoverse":
+            return load_array(file, shape=(len(rows), None))
+    table = load_table(file, rows=len(rows))
+    if not table["example_id"].equals(ids):
+        raise DatassayError(f"{file}: its example_id differ from those of examples.parquet, delete it and run again")
+    column = "value" if "value" in table else name
+    if column not in table:
+        reason = table.attrs.get("absent", {}).get(name, "no reason recorded")
+        raise NotApplicable(f"{file}: column '{name}' could not be computed: {reason}")
+    return table[column].to_numpy()
+
+
+def _call(about: Method, arrays: Mapping[str, np.ndarray], options: Mapping[str, Any], **context: Any) -> Any:
+    inputs = {}
+    for parameter, name in about.inputs.items():
+        if parameter in context:
+            inputs[parameter] = context[parameter]
+        elif name in arrays:
+            inputs[parameter] = arrays[name]
+        elif parameter not in about.optional:
+            raise DatassayError(f"{about.kind} '{about.name}': no array '{name}'")
+    return about.function(**inputs, **options)
+
+
+def compute_measure(
+    about: Method, arrays: Mapping[str, np.ndarray], ids: "pd.Series", options: Mapping[str, Any]
+) -> "pd.DataFrame":
+    """Return example_id and the columns of a measure; columns that cannot be computed are in attrs["absent"].
+
+    Raises DatassayError when the measure's answer has other columns than it declares, another number of rows,
+    or values that are not finite.
+    """
+    import pandas as pd
+
+    try:
+        answer = _call(about, arrays, options)
+    except NotApplicable as reason:
+        answer = pd.DataFrame(index=range(len(ids)))
+        answer.attrs["absent"] = {column.name: str(reason) for column in about.columns}
+    if isinstance(answer, np.ndarray):
+        answer = {about.columns[0].name: answer}
+    absent = dict(getattr(answer, "attrs", {}).get("absent", {}))
+    table = pd.DataFrame(answer)
+    _check_measure(about, table, len(ids), absent)
+    for column, reason in absent.items():
+        logger.info("column %s is left out: %s", column, reason)
+    table.insert(0, "example_id", ids.to_numpy())
+    table.attrs["absent"] = absent
+    return table
+
+
+def _check_measure(about: Method, table: "pd.DataFrame", rows: int, absent: Mapping[str, str]) -> None:
+    declared = {column.name for column in about.columns}
+    where = f"measure '{about.name}'"
+    if len(table) != rows:
+        raise DatassayError(f"{where}: returned {len(table)} rows for {rows} examples")
+    if unknown := sorted(set(map(str, table.columns)) - declared):
+        raise DatassayError(f"{where}: returned column '{unknown[0]}', which its decorator does not declare")
+    if missing := sorted(declared - set(table.columns) - set(absent)):
+        raise DatassayError(f"{where}: declares column '{missing[0]}' but neither returned it nor said why")
+    for name in table.columns:
+        values = table[name].to_numpy()
+        if values.dtype.kind not in "biuf":
+            raise DatassayError(f"{where}: column '{name}' holds {values.dtype}, only numbers and booleans are allowed")
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            row = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise DatassayError(f"{where}: column '{name}' is {values[row]} at row {row}, only finite numbers are allowed")
+
+
+def rank_rows(
+    about: Method,
+    arrays: Mapping[str, np.ndarray],
+    n: int,
+    n_select: int,
+    options: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return a strategy's ranking, int64 [>= n_select], checked: distinct rows of 0..n-1, best to keep first."""
+    ranking = np.asarray(_call(about, arrays, options, n_select=n_select, rng=rng))
+    where = f"strategy '{about.name}'"
+    if ranking.ndim != 1 or ranking.dtype.kind not in "iu":
+        raise DatassayError(f"{where}: returned {ranking.dtype} of shape {ranking.shape}, expected a list of rows")
+    if len(ranking) < n_select:
+        raise DatassayError(f"{where}: ranked {len(ranking)} rows, {n_select} are needed")
+    if len(np.unique(ranking)) != len(ranking) or ranking.min() < 0 or ranking.max() >= n:
+        raise DatassayError(f"{where}: rows must be distinct and lie in 0..{n - 1}")
+    return ranking.astype(np.int64)

@@ -1,0 +1,13 @@
+"""Load, check, split, and inject noise into a data set."""
+
+from datassay.step import step
+from snakemake.script import snakemake
+
+with step(snakemake) as job:
+    from datassay.config import Dataset
+    from datassay.data import prepare
+    from datassay.storage import save_json, save_table
+
+    examples, card = prepare(Dataset.model_validate(job.params.settings))
+    save_table(job.output.examples, examples)
+    save_json(job.output.card, card)
