@@ -1,0 +1,151 @@
+"""Greedy MAP of the DPP against the dense float64 greedy and against every subset."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from datassay.errors import DatassayError
+from datassay.selection import dpp_ranking, log_det
+
+RIDGE = 5e-4
+
+
+def dense_kernel(features: np.ndarray, quality: np.ndarray) -> np.ndarray:
+    norm = np.linalg.norm(features, axis=1, keepdims=True)
+    unit = np.divide(features, norm, out=np.zeros_like(features, dtype=float), where=norm > 0)
+    return np.diag(quality) @ np.exp(unit @ unit.T - 1) @ np.diag(quality) + RIDGE * np.eye(len(quality))
+
+
+def dense_greedy(kernel: np.ndarray, n_select: int) -> list[int]:
+    """The definition: try every row, take the one with the largest determinant; all in float64."""
+    picks: list[int] = []
+    for _ in range(n_select):
+        gains = np.full(len(kernel), -np.inf)
+        for row in set(range(len(kernel))) - set(picks):
+            chosen = [*picks, row]
+            gains[row] = np.linalg.slogdet(kernel[np.ix_(chosen, chosen)])[1]
+        picks.append(int(gains.argmax()))
+    return picks
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("width", [3, 23])
+def test_equals_the_greedy_on_the_full_kernel(seed: int, width: int) -> None:
+    rng = np.random.default_rng(seed)
+    features, quality = rng.normal(size=(60, width)), rng.uniform(1e-3, 1, 60)
+    ranking = dpp_ranking(features, quality, 25)
+    assert ranking.dtype == np.int64
+    assert ranking.tolist() == dense_greedy(dense_kernel(features, quality), 25)
+
+
+def test_log_det_is_that_of_the_dense_greedy_on_a_larger_case() -> None:
+    rng = np.random.default_rng(5)
+    features, quality = rng.normal(size=(600, 40)) + rng.normal(size=40), rng.uniform(1e-3, 1, 600)
+    kernel = dense_kernel(features, quality)
+    d2, factor, dense = np.diag(kernel).copy(), np.zeros((200, 600)), []
+    for k in range(200):
+        j = int(np.where(np.isin(np.arange(600), dense), -np.inf, d2).argmax())
+        factor[k] = (kernel[j] - factor[:k, j] @ factor[:k]) / np.sqrt(d2[j])
+        d2 -= factor[k] ** 2
+        dense.append(j)
+    ours = np.linalg.slogdet(kernel[np.ix_(r := dpp_ranking(features, quality, 200), r)])[1]
+    theirs = np.linalg.slogdet(kernel[np.ix_(dense, dense)])[1]
+    assert ours == pytest.approx(theirs, rel=1e-3)
+    assert log_det(features, quality, r) == pytest.approx(ours, rel=1e-9)
+
+
+def test_greedy_is_near_the_best_of_all_subsets() -> None:
+    rng = np.random.default_rng(0)
+    features, quality = rng.normal(size=(12, 4)), rng.uniform(0.5, 1, 12)
+    best = max(log_det(features, quality, np.array(s)) for s in combinations(range(12), 4))
+    found = log_det(features, quality, dpp_ranking(features, quality, 4))
+    assert best - 0.2 <= found <= best + 1e-12
+
+
+def test_every_prefix_is_the_answer_for_its_length() -> None:
+    rng = np.random.default_rng(1)
+    features, quality = rng.normal(size=(300, 8)), rng.uniform(1e-3, 1, 300)
+    whole = dpp_ranking(features, quality, 300)
+    assert sorted(whole) == list(range(300))
+    for n_select in (1, 7, 120):
+        assert dpp_ranking(features, quality, n_select).tolist() == whole[:n_select].tolist()
+
+
+def test_first_pick_is_the_best_row_and_a_duplicate_of_it_comes_last() -> None:
+    features = np.array([[1.0, 0], [0, 1], [2, 0], [-1, 0]])
+    assert dpp_ranking(features, np.array([1.0, 0.9, 0.8, 0.9]), 4).tolist() == [0, 3, 1, 2]
+
+
+def test_ties_go_to_the_lowest_row() -> None:
+    rng = np.random.default_rng(2)
+    assert dpp_ranking(rng.normal(size=(50, 384)), np.ones(50), 1).tolist() == [0]
+    assert dpp_ranking(np.ones((20, 3)), np.ones(20), 20).tolist() == list(range(20))
+
+
+def test_zero_row_stays_zero() -> None:
+    features = np.array([[0.0, 0], [1, 0], [0, 1]])
+    quality = np.ones(3)
+    kernel = dense_kernel(features, quality)
+    assert kernel[0, 0] == pytest.approx(np.exp(-1) + RIDGE)
+    assert dpp_ranking(features, quality, 3).tolist() == dense_greedy(kernel, 3) == [1, 2, 0]
+    assert log_det(features, quality, np.arange(3)) == pytest.approx(np.linalg.slogdet(kernel)[1])
+
+
+def test_scale_of_a_row_does_not_matter() -> None:
+    rng = np.random.default_rng(3)
+    features, quality = rng.normal(size=(80, 5)), rng.uniform(1e-3, 1, 80)
+    scaled = features * 10.0 ** rng.integers(-150, 150, (80, 1))
+    assert dpp_ranking(scaled, quality, 30).tolist() == dpp_ranking(features, quality, 30).tolist()
+
+
+def test_one_row() -> None:
+    assert dpp_ranking(np.ones((1, 2)), np.ones(1), 1).tolist() == [0]
+
+
+def test_blocks_keep_their_quotas_in_every_prefix() -> None:
+    rng = np.random.default_rng(4)
+    group = np.repeat([0, 1], [200, 400])
+    features = np.eye(4)[group] + 0.05 * rng.normal(size=(600, 4))
+    quality = rng.uniform(0.1, 1, 600)
+    ranking = dpp_ranking(features, quality, 600, block_size=400, rng=np.random.default_rng(0))
+    assert sorted(ranking) == list(range(600))
+    for length in range(1, 601):
+        assert abs(np.sum(group[ranking[:length]] == 1) - length * 2 / 3) <= 1
+    prefix = dpp_ranking(features, quality, 150, block_size=400, rng=np.random.default_rng(0))
+    assert prefix.tolist() == ranking[:150].tolist()
+    inside = ranking[group[ranking] == 1][:40]
+    rows = np.arange(200, 600)
+    assert inside.tolist() == rows[dpp_ranking(features[rows], quality[rows], 40)].tolist()
+
+
+def test_blocks_lose_little_log_det() -> None:
+    rng = np.random.default_rng(6)
+    features = rng.normal(size=(8, 16))[rng.integers(8, size=800)] + 0.5 * rng.normal(size=(800, 16))
+    quality = rng.uniform(1e-3, 1, 800)
+    whole = log_det(features, quality, dpp_ranking(features, quality, 80))
+    blocks = log_det(features, quality, dpp_ranking(features, quality, 80, block_size=250))
+    chance = log_det(features, quality, rng.permutation(800)[:80])
+    assert chance < blocks <= whole + 1e-9
+    assert whole - blocks < 0.25 * (whole - chance)
+
+
+def test_identical_rows_above_the_block_size_are_split_all_the_same() -> None:
+    assert sorted(dpp_ranking(np.ones((50, 3)), np.ones(50), 50, block_size=20)) == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("features", "quality", "n_select", "message"),
+    [
+        (np.ones((3, 2)), np.ones(3), 4, "n_select: 4, allowed: 1 to the number of rows, 3"),
+        (np.ones((3, 2)), np.ones(3), 0, "n_select: 0"),
+        (np.ones((3, 2)), np.ones(2), 1, "quality: 2 rows, needs 3"),
+        (np.ones((3, 2)), np.array([1, -1, 1.0]), 1, "quality: row 1 is -1"),
+        (np.array([[1.0, 2], [np.nan, 1]]), np.ones(2), 1, "features: row 1 is NaN"),
+        (np.ones(3), np.ones(3), 1, "features: float64 of shape"),
+        (np.ones((0, 2)), np.ones(0), 1, "features: float64 of shape"),
+    ],
+)
+def test_bad_input_is_named(features: np.ndarray, quality: np.ndarray, n_select: int, message: str) -> None:
+    with pytest.raises(DatassayError, match=message.replace("(", r"\(")):
+        dpp_ranking(features, quality, n_select)

@@ -1,0 +1,35 @@
+"""k-means as the strategies use it, and one BLAS thread, so that results do not depend on how many there are."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+FIT_ROWS = 20_000
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums of BLAS and OpenMP are rounded differently with every number of threads: use one."""
+    with threadpool_limits(1):
+        yield
+
+
+def kmeans(points: np.ndarray, n_clusters: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cell of every row [N] and the centres [k, d]; k is at most N.
+
+    Lloyd's iterations run on at most 20,000 rows drawn by `rng`, the rest is assigned to the nearest centre:
+    O(N k d) time and O(N) memory beside the points.
+    """
+    sample = points
+    if len(points) > FIT_ROWS:
+        sample = points[np.sort(rng.choice(len(points), FIT_ROWS, replace=False))]
+    model = KMeans(min(n_clusters, len(sample)), n_init=1, random_state=int(rng.integers(2**31)))
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than cells leaves cells empty
+        model.fit(sample)
+        return model.predict(points).astype(np.int64), model.cluster_centers_

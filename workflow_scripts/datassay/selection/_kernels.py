@@ -1,0 +1,119 @@
+"""Compiled loops of the greedy selections; imported inside the functions that need them, for numba is heavy.
+
+Both greedies pick the largest of N scores that never grow. A score that was brought up to date some picks ago is
+therefore an upper bound: the scores lie in a heap, and only the row at its top is brought up to date, until the top
+is so already. The picks are those of updating every row after every pick, at a part of the work.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+# A sum may be reordered, so that it vectorises; NaN and infinities keep their meaning.
+FAST = {"reassoc", "contract", "nsz"}
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile on first call and keep the result on disk, or in this process alone where no folder is writable."""
+    try:
+        return njit(cache=True, fastmath=FAST, nogil=True)(function)
+    except (RuntimeError, OSError):
+        return njit(fastmath=FAST, nogil=True)(function)
+
+
+@compiled
+def _dot(x: np.ndarray, i: int, j: int, n: int) -> np.float32:
+    total = np.float32(0.0)
+    for c in range(n):
+        total += x[i, c] * x[j, c]
+    return total
+
+
+@compiled
+def _squared_distance(x: np.ndarray, i: int, j: int) -> np.float32:
+    total = np.float32(0.0)
+    for c in range(x.shape[1]):
+        difference = x[i, c] - x[j, c]
+        total += difference * difference
+    return total
+
+
+@compiled
+def _sink(heap: np.ndarray, size: int, position: int, score: np.ndarray) -> None:
+    """Restore the order below `position`: the higher score first, the lower row among equals."""
+    row = heap[position]
+    while 2 * position + 1 < size:
+        child = 2 * position + 1
+        if child + 1 < size:
+            left, right = heap[child], heap[child + 1]
+            if score[right] > score[left] or (score[right] == score[left] and right < left):
+                child += 1
+        below = heap[child]
+        if score[row] > score[below] or (score[row] == score[below] and row < below):
+            break
+        heap[position] = below
+        position = child
+    heap[position] = row
+
+
+@compiled
+def _build_heap(score: np.ndarray) -> np.ndarray:
+    heap = np.arange(score.shape[0])
+    for position in range(score.shape[0] // 2 - 1, -1, -1):
+        _sink(heap, score.shape[0], position, score)
+    return heap
+
+
+@compiled
+def greedy_dpp(unit: np.ndarray, quality: np.ndarray, d2: np.ndarray, ridge: float, picks: np.ndarray) -> None:
+    """Fill `picks` [m] with the greedy MAP of diag(q) exp(X X^T - 1) diag(q) + ridge I; `d2` [N] enters as the diagonal.
+
+    Row i of the incremental Cholesky factor is computed for the first done[i] picks only.
+    """
+    n_rows, n_select = unit.shape[0], picks.shape[0]
+    factor = np.empty((n_rows, n_select), np.float32)
+    done = np.zeros(n_rows, np.int64)
+    root = np.empty(n_select, np.float64)
+    heap = _build_heap(d2)
+    for k in range(n_select):
+        i = heap[0]
+        while done[i] < k:
+            for t in range(done[i], k):
+                j = picks[t]
+                similarity = np.exp(np.float64(_dot(unit, i, j, unit.shape[1])) - 1.0)
+                entry = (quality[i] * quality[j] * similarity - _dot(factor, i, j, t)) / root[t]
+                factor[i, t] = entry
+                d2[i] = max(d2[i] - entry * entry, ridge)
+            done[i] = k
+            _sink(heap, n_rows - k, 0, d2)
+            i = heap[0]
+        picks[k] = i
+        root[k] = np.sqrt(d2[i])
+        heap[0] = heap[n_rows - k - 1]
+        _sink(heap, n_rows - k - 1, 0, d2)
+
+
+@compiled
+def greedy_k_center(points: np.ndarray, start: int, picks: np.ndarray, distance: np.ndarray) -> None:
+    """Fill `picks` [m] farthest first from row `start`; `distance` [N] is scratch, the squared distance to a centre.
+
+    Row i was compared with the first done[i] centres only.
+    """
+    n_rows = points.shape[0]
+    done = np.zeros(n_rows, np.int64)
+    distance[:] = np.finfo(np.float32).max
+    distance[start] = np.inf
+    heap = _build_heap(distance)
+    for k in range(picks.shape[0]):
+        i = heap[0]
+        while done[i] < k:
+            for t in range(done[i], k):
+                distance[i] = min(distance[i], _squared_distance(points, i, picks[t]))
+            done[i] = k
+            _sink(heap, n_rows - k, 0, distance)
+            i = heap[0]
+        picks[k] = i
+        heap[0] = heap[n_rows - k - 1]
+        _sink(heap, n_rows - k - 1, 0, distance)
