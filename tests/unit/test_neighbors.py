@@ -1,10 +1,13 @@
 """Neighbours against a float64 search of all pairs, and the cases in which a matrix product misleads."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from datassay.errors import DatassayError
-from datassay.neighbors import exact_neighbors
+from datassay.neighbors import HnswIndex, exact_neighbors, recall
 
 
 def all_pairs(queries: np.ndarray, base: np.ndarray, metric: str) -> np.ndarray:
@@ -66,7 +69,7 @@ def test_a_zero_row_is_at_cosine_distance_one() -> None:
     assert ids.tolist() == [[0, 1, 2], [1, 0, 2]]
 
 
-def test_memory_mapped_base_that_comes_nearer_block_by_block(tmp_path) -> None:
+def test_memory_mapped_base_that_comes_nearer_block_by_block(tmp_path: Path) -> None:
     base = np.linspace(9, 1, 1000)[:, None] * np.ones((1, 3))
     np.save(tmp_path / "base.npy", base.astype(np.float32))
     mapped = np.load(tmp_path / "base.npy", mmap_mode="r")
@@ -90,3 +93,83 @@ def test_bad_arguments_are_named(arguments: dict, message: str) -> None:
     with pytest.raises(DatassayError, match=message) as caught:
         exact_neighbors(**{"queries": data, "base": data} | arguments)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    return np.random.default_rng(5).normal(size=(600, 12)).astype(np.float32)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_index_finds_what_the_exact_search_finds(metric: str, vectors: np.ndarray) -> None:
+    index = HnswIndex.build(vectors, metric=metric)
+    ids, distances = index.query(vectors[:50], 7)
+    expected, exact = exact_neighbors(vectors[:50], vectors, 7, metric=metric)
+    assert ids.dtype == np.int64 and distances.dtype == np.float32
+    np.testing.assert_array_equal(ids, expected)
+    np.testing.assert_allclose(distances, exact, atol=1e-5)
+    assert recall(index, vectors, 7, 100, np.random.default_rng(0)) == 1.0
+
+
+def test_recall_is_that_of_the_definition_and_rises_with_ef(vectors: np.ndarray) -> None:
+    poor = HnswIndex.build(vectors, m=2, ef_construction=4, ef=1)
+    expected, _ = exact_neighbors(vectors, vectors, 5)
+    found, _ = poor.query(vectors, 5)
+    share = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(found, expected, strict=True)])
+    measured = recall(poor, vectors, 5, 10_000, np.random.default_rng(0))
+    assert measured == pytest.approx(share) and measured < 0.9
+    better = HnswIndex.build(vectors, m=2, ef_construction=4, ef=300)
+    assert recall(better, vectors, 5, 10_000, np.random.default_rng(0)) > measured
+
+
+def test_saved_index_answers_alike_and_keeps_ef(tmp_path: Path, vectors: np.ndarray) -> None:
+    index = HnswIndex.build(vectors, m=3, ef_construction=8, ef=77, metric="euclidean")
+    index.save(tmp_path / "index.bin", recall=0.5)
+    again = HnswIndex.load(tmp_path / "index.bin")
+    assert again.graph.ef == 77 and again.settings == index.settings
+    for one, other in zip(index.query(vectors, 9), again.query(vectors, 9), strict=True):
+        np.testing.assert_array_equal(one, other)
+    card = json.loads((tmp_path / "index.json").read_text())
+    assert (card["count"], card["dimension"], card["ef"], card["recall"]) == (600, 12, 77, 0.5)
+
+
+def test_one_seed_gives_one_file(tmp_path: Path, vectors: np.ndarray) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        HnswIndex.build(vectors, seed=seed).save(tmp_path / name / "index.bin")
+    a, b, c = ((tmp_path / name / "index.bin").read_bytes() for name in "abc")
+    assert a == b and a != c
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "gone", "card"])
+def test_a_damaged_index_is_named(damage: str, tmp_path: Path, vectors: np.ndarray) -> None:
+    path = tmp_path / "index.bin"
+    HnswIndex.build(vectors).save(path)
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        path.write_bytes(content[:-1])
+    elif damage == "flip":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "gone":
+        path.unlink()
+    else:
+        path.with_suffix(".json").write_text("{}")
+    with pytest.raises(DatassayError, match=r"index\.json" if damage == "card" else r"index\.bin") as caught:
+        HnswIndex.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_arguments_of_the_index_are_named(vectors: np.ndarray) -> None:
+    index = HnswIndex.build(vectors[:5])
+    with pytest.raises(DatassayError, match="k = 6 neighbours of 5 rows"):
+        index.query(vectors[:1], 6)
+    with pytest.raises(DatassayError, match="vectors of width 12"):
+        index.query(vectors[:1, :3], 1)
+    with pytest.raises(DatassayError, match="queries: row 0 holds"):
+        index.query(np.full((1, 12), np.nan), 1)
+    with pytest.raises(DatassayError, match=r"vectors \(0, 12\)"):
+        HnswIndex.build(vectors[:0])
+    broken = vectors.copy()
+    broken[3, 0] = np.inf
+    with pytest.raises(DatassayError, match="vectors: row 3 holds"):
+        HnswIndex.build(broken)
