@@ -68,7 +68,7 @@ def _build_heap(score: np.ndarray) -> np.ndarray:
 
 @compiled
 def greedy_dpp(unit: np.ndarray, quality: np.ndarray, d2: np.ndarray, ridge: float, picks: np.ndarray) -> None:
-    """Fill `picks` [m] with the greedy MAP of diag(q) exp(X X^T - 1) diag(q) + ridge I; `d2` [N] enters as the diagonal.
+    """Fill `picks` [m] with the greedy MAP of diag(q) exp(X X^T - 1) diag(q) + ridge I; `d2` [N] is its diagonal.
 
     Row i of the incremental Cholesky factor is computed for the first done[i] picks only.
     """

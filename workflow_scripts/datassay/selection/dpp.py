@@ -1,6 +1,7 @@
 """Greedy MAP selection by a determinantal point process: rows that are good one by one and unlike each other."""
 
 import logging
+from typing import Literal
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def infoverse_dpp(
     n_select: int,
     rng: np.random.Generator,
     *,
-    quality: str = "density",
+    quality: Literal["density", "inverse", "uniform"] = "density",
     block_size: int = BLOCK_SIZE,
 ) -> np.ndarray:
     """Informative and diverse rows: greedy MAP of a DPP on the z-scored meta-information.
