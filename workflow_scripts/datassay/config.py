@@ -1,6 +1,6 @@
 """The config: every key, its default, its meaning and what is allowed, in one place.
 
-The JSON schema and docs/configuration.md are generated from these models (`python -m datassay.configuration_docs`).
+The JSON schema and docs/configuration.md are generated from these models (`python -m datassay.documentation`).
 """
 
 from collections.abc import Mapping

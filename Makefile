@@ -1,0 +1,47 @@
+# Two commands matter: `make run` and `make test`. Each sets up all it needs in .venv, once.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+CORES  ?= all
+INSTALL = HNSWLIB_NO_NATIVE=1 $(BIN)/python -m pip install -q --disable-pip-version-check -c envs/constraints.txt
+
+.PHONY: run test test-gpu bench lint format docs setup setup-dev
+
+run: setup            ## run everything that config.yaml asks for
+	@$(BIN)/snakemake --cores $(CORES)
+	@cat results/summary.txt
+
+test: setup-dev       ## all tests that need no GPU
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-gpu: setup-dev   ## the tests that need a GPU
+	$(BIN)/python -m pytest -m gpu
+
+lint: setup-dev       ## style, types, workflow lint
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: setup-dev     ## format the code
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+docs: setup-dev       ## rewrite the generated pages: configuration, outputs, methods, schema
+	PYTHONPATH=workflow_scripts $(BIN)/python -m datassay.documentation
+
+setup: $(VENV)/.core
+setup-dev: $(VENV)/.dev
+
+$(VENV)/.core: envs/core.in envs/constraints.txt envs/prerequisites.sh
+	@PYTHON=$(PYTHON) bash envs/prerequisites.sh
+	@echo "Setting up $(VENV): about two minutes, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) -r envs/core.in
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core envs/dev.in
+	@echo "Adding what the tests need to $(VENV)"
+	@$(INSTALL) -r envs/dev.in
+	@touch $@
