@@ -78,6 +78,7 @@ rule build_index:
         "results/benchmarks/build_index/{dataset}/{encoder}.tsv"
     params:
         settings=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).index.params("neighbors"),
+        k=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).index.neighbors,
         version=version("build_index"),
     threads: 1
     resources:

@@ -31,7 +31,9 @@ rule score_likelihood:
     """Score how expected each train example is: by a masked language model, or by the density of image features."""
     input:
         examples=path("examples"),
-        features=lambda wildcards: plan.array_paths(CONFIG, wildcards.dataset, wildcards.model, ["features"])["features"],
+        features=lambda wildcards: plan.array_paths(CONFIG, wildcards.dataset, wildcards.model, ["features"])[
+            "features"
+        ],
     output:
         log_likelihood=path("log_likelihood"),
     log:

@@ -31,10 +31,7 @@ rule pruning:
     """Prune with every strategy and ratio, and retrain."""
     input:
         [path("pruning_table", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
-        [
-            path("figure", dataset=d, model=m, figure="pruning_curves")
-            for d, m in plan.pairs(CONFIG)
-        ],
+        [path("figure", dataset=d, model=m, figure="pruning_curves") for d, m in plan.pairs(CONFIG)],
 
 
 rule rank_examples:
@@ -50,6 +47,7 @@ rule rank_examples:
     params:
         options=lambda wildcards: plan.options_of(CONFIG, "strategy", wildcards.strategy),
         keep=CONFIG.pruning.rank_up_to,
+        seed=CONFIG.pruning.seed,
         version=lambda wildcards: plan.method_version("strategy", wildcards.strategy),
     threads: 1
     resources:

@@ -1,7 +1,8 @@
 """Encode every example as a unit vector."""
 
-from datassay.step import step
 from snakemake.script import snakemake
+
+from datassay.step import step
 
 with step(snakemake) as job:
     from pathlib import Path

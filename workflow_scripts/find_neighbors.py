@@ -1,7 +1,8 @@
 """Find the exact nearest neighbours of every example, itself left out."""
 
-from datassay.step import step
 from snakemake.script import snakemake
+
+from datassay.step import step
 
 with step(snakemake) as job:
     from datassay.neighbors import exact_neighbors

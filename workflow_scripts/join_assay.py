@@ -1,7 +1,8 @@
 """Join every measure and value of every example into one wide table."""
 
-from datassay.step import step
 from snakemake.script import snakemake
+
+from datassay.step import step
 
 with step(snakemake) as job:
     from datassay.reporting import join_assay

@@ -1,7 +1,8 @@
 """Join the infoVerse columns of all families, and z-score them."""
 
-from datassay.step import step
 from snakemake.script import snakemake
+
+from datassay.step import step
 
 with step(snakemake) as job:
     from datassay.measures import join_families, standardise

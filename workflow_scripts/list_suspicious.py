@@ -1,10 +1,12 @@
 """List the train examples that are most likely mislabelled, with a suggested label."""
 
-from datassay.step import step
 from snakemake.script import snakemake
 
+from datassay.step import step
+
 with step(snakemake) as job:
-    from datassay.reporting import list_suspicious, model_view
+    from datassay.reporting import list_suspicious
+    from datassay.reporting.views import model_view
     from datassay.storage import load_table, save_csv
 
     view = model_view(load_table(job.input.assay), job.wildcards.model, job.params.main_model)

@@ -1,7 +1,8 @@
 """Compute one family of measures on the train rows."""
 
-from datassay.step import step
 from snakemake.script import snakemake
+
+from datassay.step import step
 
 with step(snakemake) as job:
     from datassay.registry import method

@@ -1,7 +1,8 @@
 """Draw class balance, sizes and a few examples of a data set."""
 
-from datassay.step import step
 from snakemake.script import snakemake
+
+from datassay.step import step
 
 with step(snakemake) as job:
     from datassay.reporting import data_card, save_figure

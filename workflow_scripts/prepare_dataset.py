@@ -1,7 +1,8 @@
 """Load, check, split, and inject noise into a data set."""
 
-from datassay.step import step
 from snakemake.script import snakemake
+
+from datassay.step import step
 
 with step(snakemake) as job:
     from datassay.config import Dataset

@@ -1,21 +1,17 @@
 """Rank the train rows by one strategy, those to keep first."""
 
-from datassay.step import step
 from snakemake.script import snakemake
 
-with step(snakemake) as job:
-    import math
+from datassay.step import step
 
-    import pandas as pd
-    from datassay.randomness import generator
+with step(snakemake) as job:
     from datassay.registry import method
-    from datassay.stages import load_inputs, rank_rows
+    from datassay.selection.pruning import keep_count, rank
+    from datassay.stages import load_inputs
     from datassay.storage import save_table
 
     train, arrays = load_inputs(dict(job.input.items()))
     about = method("strategy", job.wildcards.strategy)
-    n_select = math.ceil(len(train) * job.params.keep)
-    rng = generator("strategy", about.name)
-    rows = rank_rows(about, arrays, len(train), n_select, job.params.options, rng)
-    ids = train["example_id"].to_numpy()[rows]
-    save_table(job.output.ranking, pd.DataFrame({"rank": range(len(rows)), "row": rows, "example_id": ids}))
+    ranking = rank(about, arrays, keep_count(job.params.keep, len(train)), job.params.seed, job.params.options)
+    ranking["example_id"] = train["example_id"].to_numpy()[ranking["row"]]
+    save_table(job.output.ranking, ranking)

@@ -1,7 +1,8 @@
 """Score how expected each train example is: by a masked language model, or by the density of image features."""
 
-from datassay.step import step
 from snakemake.script import snakemake
+
+from datassay.step import step
 
 with step(snakemake) as job:
     from pathlib import Path
@@ -9,11 +10,11 @@ with step(snakemake) as job:
     from datassay.checkpoints import Checkpoints, fingerprint
     from datassay.measures import ppca_log_likelihood
     from datassay.measures.likelihood import pseudo_log_likelihood
-    from datassay.stages import train_rows
+    from datassay.stages import split_rows
     from datassay.storage import load_array, load_table, save_array
 
     examples = load_table(job.input.examples)
-    rows = train_rows(examples)
+    rows = split_rows(examples, "train")
     if job.params.source["kind"] == "features":
         scores = ppca_log_likelihood(load_array(job.input.features, memory_map=True)[rows]).astype("float32")
     else:

@@ -1,14 +1,25 @@
 """Estimate the value of every train example on the valuation split."""
 
-from datassay.step import step
 from snakemake.script import snakemake
 
+from datassay.step import step
+
 with step(snakemake) as job:
-    from datassay.registry import method
-    from datassay.stages import estimate_values
+    from datassay.stages import split_rows
     from datassay.storage import load_array, load_table, save_table
+    from datassay.valuation import estimate
 
     examples = load_table(job.input.examples, ["example_id", "split", "label"])
     vectors = load_array(job.input.embeddings, shape=(len(examples), None), memory_map=True)
-    about = method("estimator", job.wildcards.estimator)
-    save_table(job.output["values"], estimate_values(about, examples, vectors, job.params.options))
+    labels = examples["label"].to_numpy()
+    train, valuation = split_rows(examples, "train"), split_rows(examples, "valuation")
+    table = estimate(
+        job.wildcards.estimator,
+        vectors[train],
+        labels[train],
+        vectors[valuation],
+        labels[valuation],
+        **job.params.options,
+    )
+    table.insert(0, "example_id", examples["example_id"].to_numpy()[train])
+    save_table(job.output["values"], table)

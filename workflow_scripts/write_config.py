@@ -1,7 +1,8 @@
 """Write the validated config with every default."""
 
-from datassay.step import step
 from snakemake.script import snakemake
+
+from datassay.step import step
 
 with step(snakemake) as job:
     from datassay.storage import save_json

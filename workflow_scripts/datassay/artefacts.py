@@ -41,9 +41,7 @@ ARTEFACTS: dict[str, Artefact] = {
             "prepare_dataset",
             "name, modality, label names, counts per split and class, noise, source, revision, sha256",
         ),
-        Artefact(
-            "card_figure", "results/{dataset}/report/data_card.png", "plot_data_card", "the data card, drawn"
-        ),
+        Artefact("card_figure", "results/{dataset}/report/data_card.png", "plot_data_card", "the data card, drawn"),
         Artefact(
             "embeddings",
             "results/{dataset}/embeddings/{encoder}/vectors.npy",
@@ -161,7 +159,9 @@ ARTEFACTS: dict[str, Artefact] = {
             "summarise_pruning",
             "per strategy and ratio: mean and standard deviation over seeds, difference to random and to full data",
         ),
-        Artefact("pruning_csv", "results/{dataset}/pruning/{model}/summary.csv", "summarise_pruning", "the same as csv"),
+        Artefact(
+            "pruning_csv", "results/{dataset}/pruning/{model}/summary.csv", "summarise_pruning", "the same as csv"
+        ),
         Artefact(
             "assay",
             "results/{dataset}/assay.parquet",
@@ -183,9 +183,7 @@ ARTEFACTS: dict[str, Artefact] = {
             "list_suspicious",
             "examples most likely mislabelled first, with given and suggested label",
         ),
-        Artefact(
-            "figure", "results/{dataset}/report/{model}/{figure}.png", "plot_report", "one figure of the report"
-        ),
+        Artefact("figure", "results/{dataset}/report/{model}/{figure}.png", "plot_report", "one figure of the report"),
         Artefact("summary", "results/summary.txt", "summarise", "what a run found, in a few lines"),
         Artefact("config_used", "results/config.json", "write_config", "the validated config with every default"),
     )

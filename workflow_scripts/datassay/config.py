@@ -308,6 +308,7 @@ class Pruning(Block):
     rank_up_to: Annotated[Number, Field(gt=0, le=1)] = Field(
         0.9, description="rank this share of the train rows; adding a ratio up to it re-runs nothing else"
     )
+    seed: int = Field(0, description="seed of random choices and of breaking ties")
     options: Options = Field(
         default_factory=dict, description="options of a strategy: {infoverse_dpp: {block_size: 20000}}"
     )

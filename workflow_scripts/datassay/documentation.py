@@ -55,7 +55,9 @@ def configuration_page() -> str:
             (f"`{name}`", _type_text(block, name), _default_text(field), field.description or "")
             for name, field in block.model_fields.items()
         ]
-        parts.append(f"## {title}\n\n{text + chr(10) * 2 if text else ''}" + _table(("key", "type", "default", "meaning"), rows))
+        parts.append(
+            f"## {title}\n\n{text + chr(10) * 2 if text else ''}" + _table(("key", "type", "default", "meaning"), rows)
+        )
     return "\n".join(parts)
 
 
@@ -63,7 +65,8 @@ def outputs_page() -> str:
     """Return the data dictionary: every file, and every column of every measure."""
     files = [(f"`{a.path}`", a.shape, a.dtype, a.holds, f"`{a.rule}`") for a in ARTEFACTS.values()]
     parts = [
-        GENERATED + "# Outputs\n\nRow order is the join key: N counts the rows of `examples.parquet`, n its train rows, "
+        GENERATED
+        + "# Outputs\n\nRow order is the join key: N counts the rows of `examples.parquet`, n its train rows, "
         "both in that order. E epochs, C classes, M dropout passes, d width, k neighbours. A file that exists is "
         "whole.\n\n## Files\n\n" + _table(("file", "shape", "type", "holds", "written by"), files)
     ]

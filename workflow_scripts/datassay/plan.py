@@ -11,14 +11,10 @@ from datassay.artefacts import path
 from datassay.config import Config, Dataset, Encoder, Model, canonical, one
 from datassay.errors import DatassayError, did_you_mean
 from datassay.registry import Kind, Method, method, methods
+from datassay.selection.pruning import ratio_text
 from datassay.versions import version
 
 REFERENCE_STRATEGY = "full"
-
-
-def ratio_text(ratio: float) -> str:
-    """Write a keep ratio as it stands in file names: 0.3 and 0.30 are both "0.3", everything is "1"."""
-    return f"{ratio:.6f}".rstrip("0").rstrip(".")
 
 
 def encoders_of(config: Config, dataset: Dataset) -> list[Encoder]:
@@ -73,7 +69,7 @@ def pairs(config: Config) -> Iterator[tuple[str, str]]:
 
 def cells(config: Config) -> Iterator[tuple[str, str]]:
     """Yield every (strategy, ratio text) of the pruning grid, the full data first."""
-    yield REFERENCE_STRATEGY, "1"
+    yield REFERENCE_STRATEGY, ratio_text(1)
     for strategy in config.pruning.strategies:
         if strategy != REFERENCE_STRATEGY:
             yield from ((strategy, ratio_text(ratio)) for ratio in config.pruning.ratios)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def train_rows(examples: "pd.DataFrame") -> np.ndarray:
-    """Return the positions of the train rows, int64."""
-    return np.flatnonzero((examples["split"] == "train").to_numpy())
+def split_rows(examples: "pd.DataFrame", split: str) -> np.ndarray:
+    """Return the positions of a split's rows, int64."""
+    return np.flatnonzero((examples["split"] == split).to_numpy())
 
 
 def load_inputs(files: Mapping[str, Any]) -> tuple["pd.DataFrame", dict[str, np.ndarray]]:
@@ -31,7 +31,7 @@ def load_inputs(files: Mapping[str, Any]) -> tuple["pd.DataFrame", dict[str, np.
     Returns the train rows of examples.parquet (example_id, label) and the arrays, n rows each.
     """
     everything = load_table(files["examples"], ["example_id", "split", "label"])
-    rows = train_rows(everything)
+    rows = split_rows(everything, "train")
     train = everything.iloc[rows].reset_index(drop=True)
     names = [name for name in files if name != "examples"]
     return train, {name: _load(name, files[name], len(everything), rows, train["example_id"]) for name in names}
@@ -63,12 +63,10 @@ def _load(name: str, file: Any, total: int, rows: np.ndarray, ids: "pd.Series") 
     return table[column].to_numpy()
 
 
-def _call(about: Method, arrays: Mapping[str, np.ndarray], options: Mapping[str, Any], **context: Any) -> Any:
+def _call(about: Method, arrays: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> Any:
     inputs = {}
     for parameter, name in about.inputs.items():
-        if parameter in context:
-            inputs[parameter] = context[parameter]
-        elif name in arrays:
+        if name in arrays:
             inputs[parameter] = arrays[name]
         elif parameter not in about.optional:
             raise DatassayError(f"{about.kind} '{about.name}': no array '{name}'")
@@ -117,24 +115,6 @@ def _check_measure(about: Method, table: "pd.DataFrame", rows: int, absent: Mapp
             raise DatassayError(f"{where}: column '{name}' holds {values.dtype}, only numbers and booleans are allowed")
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values))[0])
-            raise DatassayError(f"{where}: column '{name}' is {values[row]} at row {row}, only finite numbers are allowed")
-
-
-def rank_rows(
-    about: Method,
-    arrays: Mapping[str, np.ndarray],
-    n: int,
-    n_select: int,
-    options: Mapping[str, Any],
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Return a strategy's ranking, int64 [>= n_select], checked: distinct rows of 0..n-1, best to keep first."""
-    ranking = np.asarray(_call(about, arrays, options, n_select=n_select, rng=rng))
-    where = f"strategy '{about.name}'"
-    if ranking.ndim != 1 or ranking.dtype.kind not in "iu":
-        raise DatassayError(f"{where}: returned {ranking.dtype} of shape {ranking.shape}, expected a list of rows")
-    if len(ranking) < n_select:
-        raise DatassayError(f"{where}: ranked {len(ranking)} rows, {n_select} are needed")
-    if len(np.unique(ranking)) != len(ranking) or ranking.min() < 0 or ranking.max() >= n:
-        raise DatassayError(f"{where}: rows must be distinct and lie in 0..{n - 1}")
-    return ranking.astype(np.int64)
+            raise DatassayError(
+                f"{where}: column '{name}' is {values[row]} at row {row}, only finite numbers are allowed"
+            )

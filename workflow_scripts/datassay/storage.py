@@ -143,6 +143,14 @@ def load_table(path: PathLike, columns: Sequence[str] | None = None, *, rows: in
     return table
 
 
+def tables_by_model(paths: Sequence[PathLike]) -> "dict[str, dict[str, pd.DataFrame]]":
+    """Load {model: {name: table}} from files that lie in .../{model}/{name}.parquet."""
+    tables: dict[str, dict[str, pd.DataFrame]] = {}
+    for path in map(Path, paths):
+        tables.setdefault(path.parent.name, {})[path.stem] = load_table(path)
+    return tables
+
+
 def save_csv(path: PathLike, table: "pd.DataFrame") -> None:
     """Save a table as csv for people; text that a spreadsheet would run as a formula gets a leading apostrophe."""
     safe = table.copy()

@@ -136,7 +136,10 @@ def _cross_checks(config: Config) -> Iterable[tuple[str, str]]:
     models = {model.name: model for model in config.models}
     for model in config.models:
         if model.encoder is not None and model.encoder not in encoders:
-            yield f"models[{model.name}].encoder", f"no encoder '{model.encoder}'{did_you_mean(model.encoder, encoders)}"
+            yield (
+                f"models[{model.name}].encoder",
+                f"no encoder '{model.encoder}'{did_you_mean(model.encoder, encoders)}",
+            )
         if model.recipe == "head" and model.encoder is None:
             yield f"models[{model.name}].encoder", f"a head needs an encoder, allowed: {', '.join(encoders)}"
         if model.retrain is not None and model.retrain not in models:

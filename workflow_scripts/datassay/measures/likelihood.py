@@ -96,9 +96,7 @@ def _score(ids: Sequence[np.ndarray], content: Sequence[np.ndarray], tokenizer: 
     return (sums / np.maximum(counts, 1)).astype(np.float32)
 
 
-def _batches(
-    jobs: Sequence[tuple[int, int]], ids: Sequence[np.ndarray]
-) -> Iterator[Sequence[tuple[int, int]]]:
+def _batches(jobs: Sequence[tuple[int, int]], ids: Sequence[np.ndarray]) -> Iterator[Sequence[tuple[int, int]]]:
     """Cut jobs, which come with rising text length, into batches of at most TOKENS_PER_BATCH tokens."""
     start = 0
     for end in range(1, len(jobs) + 1):
