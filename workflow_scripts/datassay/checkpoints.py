@@ -54,7 +54,7 @@ def fingerprint(*parts: Any) -> str:
     for part in parts:
         if isinstance(part, np.ndarray):
             digest.update(f"array {part.dtype.str} {part.shape}".encode())
-            digest.update(np.ascontiguousarray(part).data)
+            digest.update(np.asarray(part, order="C").data)
         elif isinstance(part, Path):
             with part.open("rb") as file:
                 digest.update(f"file {hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
@@ -75,7 +75,7 @@ class Checkpoints:
         from safetensors.numpy import save
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        payload = save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+        payload = save({k: np.asarray(v, order="C") for k, v in arrays.items()})
         temporary = self.folder / f".{name}.tmp-{os.getpid()}"
         try:
             with temporary.open("wb") as file:
