@@ -1,0 +1,126 @@
+"""The data card: what a data set holds, in numbers that do not change unless the data does."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datassay.config import Dataset
+from datassay.data.images import ImageInfo
+from datassay.data.labels import UNKNOWN
+from datassay.data.source import SPLITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUANTILES = {"min": 0.0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "max": 1.0}
+
+
+def data_card(
+    settings: Dataset,
+    examples: "pd.DataFrame",
+    label_names: Sequence[str],
+    infos: Sequence[ImageInfo],
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """Describe a built set: JSON-like, the same whenever and wherever it is built.
+
+    infos: what the headers of the images say, row by row; empty for text.
+    """
+    duplicates, warnings = _duplicates(examples)
+    noise = {**settings.noise.params(), "known": "true_label" in examples, "n_noisy": int(examples["is_noisy"].sum())}
+    card = {
+        "name": settings.name,
+        "modality": "image" if "image" in examples else "text",
+        "source": settings.source,
+        "path": settings.path,
+        "subset": settings.subset,
+        "revision": settings.revision,
+        "label_names": list(label_names),
+        "n": len(examples),
+        "counts": _counts(examples, label_names),
+        "noise": noise,
+        "duplicates": duplicates,
+        "notes": [*notes, *warnings, *_small_classes(examples, label_names), *_noise_outside_train(examples)],
+        "sha256": content_hash(examples),
+    }
+    return card | (_image_facts(infos) if "image" in examples else _text_facts(examples))
+
+
+def content_hash(examples: "pd.DataFrame") -> str:
+    """Return the sha256 of all values by column, independent of how and where they are stored."""
+    digest = hashlib.sha256()
+    for name in examples.columns:
+        digest.update(f"column {name} {len(examples)}\n".encode())
+        for value in _contents(examples, name):
+            digest.update(len(value).to_bytes(8, "little"))
+            digest.update(value)
+    return digest.hexdigest()
+
+
+def _contents(examples: "pd.DataFrame", name: str) -> Iterator[bytes]:
+    for value in examples[name]:
+        yield value["bytes"] if name == "image" else str(value).encode()
+
+
+def _counts(examples: "pd.DataFrame", label_names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    counts = {}
+    for split in SPLITS:
+        labels = examples.loc[examples["split"] == split, "label"].to_numpy()
+        if split != "pool" or len(labels):
+            by_class = np.bincount(labels[labels != UNKNOWN], minlength=len(label_names))
+            counts[split] = {"n": len(labels), "classes": dict(zip(label_names, by_class.tolist(), strict=True))}
+    return counts
+
+
+def _duplicates(examples: "pd.DataFrame") -> tuple[dict[str, int], list[str]]:
+    """Count rows whose content occurred before, contents with several labels, and train rows that are in test too."""
+    parts = [list(_contents(examples, name)) for name in ("text", "text_b", "image") if name in examples]
+    keys = [hashlib.sha256(b"\0".join(contents)).digest() for contents in zip(*parts, strict=True)]
+    labels: dict[bytes, set[int]] = {}
+    for key, label in zip(keys, examples["label"], strict=True):
+        labels.setdefault(key, set()).add(label)
+    splits = examples["split"].to_numpy()
+    tested = {key for key, split in zip(keys, splits, strict=True) if split == "test"}
+    found = {
+        "repeated": len(keys) - len(labels),
+        "with_several_labels": sum(len(values) > 1 for values in labels.values()),
+        "train_in_test": sum(key in tested for key, split in zip(keys, splits, strict=True) if split == "train"),
+    }
+    leak = found["train_in_test"]
+    return found, [f"Leakage: {leak} train examples are also in test, word for word."] if leak else []
+
+
+def _small_classes(examples: "pd.DataFrame", label_names: Sequence[str]) -> list[str]:
+    counts = np.bincount(examples.loc[examples["split"] == "train", "label"], minlength=len(label_names))
+    small = [name for name, count in zip(label_names, counts, strict=True) if count < 2]
+    return [f"Fewer than two train rows: {', '.join(small)}."] if small else []
+
+
+def _noise_outside_train(examples: "pd.DataFrame") -> list[str]:
+    wrong = int((examples["is_noisy"] & ~examples["split"].isin(["train", "pool"])).sum())
+    return [f"{wrong} labels outside train are known to be wrong: numbers measured there suffer."] if wrong else []
+
+
+def _quantiles(values: Sequence[int]) -> dict[str, float]:
+    return {name: float(np.quantile(values, share)) for name, share in QUANTILES.items()}
+
+
+def _text_facts(examples: "pd.DataFrame") -> dict[str, Any]:
+    return {
+        "characters": {
+            name: _quantiles([len(text) for text in examples[name]]) for name in ("text", "text_b") if name in examples
+        }
+    }
+
+
+def _image_facts(infos: Sequence[ImageInfo]) -> dict[str, Any]:
+    formats = [info.format for info in infos]
+    return {
+        "pixels": {
+            "width": _quantiles([info.width for info in infos]),
+            "height": _quantiles([info.height for info in infos]),
+        },
+        "formats": {name: formats.count(name) for name in sorted(set(formats))},
+    }

@@ -1,0 +1,108 @@
+"""Refuse rows that nothing downstream could be right about; every message names file, row and column."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from datassay.data.images import ImageInfo, inspect_image, to_encoded
+from datassay.data.source import Source
+from datassay.errors import DatassayError
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+LARGEST_EXACT_FLOAT = 2**53
+
+
+def checked_ids(source: Source) -> list[str]:
+    """Return every id as text; whole numbers lose their ".0", rows without an id column get {part}-{row}.
+
+    Raises DatassayError for missing ids, ids that are not text or whole numbers, control characters, and ids that are
+    equal as text, naming both rows.
+    """
+    table = source.table
+    if "id" not in table:
+        return [f"{part}-{row}" for part, row in zip(table["part"], table["row"], strict=True)]
+    first: dict[str, int] = {}
+    for position, value in enumerate(table["id"]):
+        try:
+            text = _id_text(value)
+        except DatassayError as error:
+            raise DatassayError(f"{source.place(position, 'id')}: {error}") from None
+        if text in first:
+            raise DatassayError(
+                f"{source.place(position, 'id')}: id {shown(text)} is also that of {source.place(first[text])}, "
+                "ids are unique"
+            )
+        first[text] = position
+    return list(first)
+
+
+def _id_text(value: Any) -> str:
+    value = value.item() if hasattr(value, "item") else value
+    if is_missing(value) or value == "":
+        raise DatassayError("no id")
+    if isinstance(value, float) and value.is_integer():
+        if abs(value) > LARGEST_EXACT_FLOAT:
+            raise DatassayError(f"id {value!r} is too large to be exact as a float, store ids as text")
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise DatassayError(f"id {shown(value)}, allowed: text or a whole number")
+    text = str(value)
+    if _CONTROL.search(text) or _SURROGATE.search(text):
+        raise DatassayError(f"id {shown(text)} holds a control character or half a surrogate pair")
+    return text
+
+
+def check_texts(source: Source, role: str) -> None:
+    """Raise DatassayError for texts that are missing, blank, no text, or hold NUL or half a surrogate pair."""
+    blank = [position for position, value in enumerate(source.table[role]) if _is_blank(value)]
+    if blank:
+        raise DatassayError(
+            f"{source.place(blank[0], role)}: no text ({len(blank)} such row{'s' * (len(blank) > 1)}), give one or "
+            "remove the row"
+        )
+    faults: tuple[tuple[Callable[[Any], Any], str], ...] = (
+        (lambda value: not isinstance(value, str), "is no text"),
+        (lambda value: "\0" in value, "holds a NUL character"),
+        (_SURROGATE.search, "holds half a surrogate pair, which is not Unicode text"),
+    )
+    for position, value in enumerate(source.table[role]):
+        for is_fault, name in faults:
+            if is_fault(value):
+                raise DatassayError(f"{source.place(position, role)}: {shown(value)} {name}")
+
+
+def _is_blank(value: Any) -> bool:
+    return not value.strip() if isinstance(value, str) else is_missing(value)
+
+
+def checked_images(source: Source) -> tuple[list[dict[str, Any]], list[ImageInfo]]:
+    """Return every image as {"bytes", "path"}, each read to its end once, and what its header says.
+
+    Raises DatassayError for an image that is absent, damaged, too large to be safe, or outside the data's folder.
+    """
+    images, infos = [], []
+    for position, (value, folder) in enumerate(zip(source.table["image"], source.table["folder"], strict=True)):
+        try:
+            images.append(to_encoded(value, Path(folder) if folder else None))
+            infos.append(inspect_image(images[-1]["bytes"]))
+        except DatassayError as error:
+            path = images[-1]["path"] if len(images) > len(infos) else ""
+            named = f" '{path}'" if path and source.unit != "file" else ""
+            raise DatassayError(f"{source.place(position, 'image')}{named}: {error}") from None
+    return images, infos
+
+
+def is_missing(value: Any) -> bool:
+    """Say whether a value is None, NaN or a missing value of pandas."""
+    if value is None or (isinstance(value, float) and value != value):
+        return True
+    return type(value).__name__ in ("NAType", "NaTType")
+
+
+def shown(value: Any) -> str:
+    """Return a value as one short printable line."""
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,102 @@
+"""Build a data set: load, check, number the labels, choose classes and rows, divide, add noise, describe."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datassay import storage
+from datassay.config import Dataset, Noise
+from datassay.data.card import data_card
+from datassay.data.checks import check_texts, checked_ids, checked_images
+from datassay.data.labels import UNKNOWN, check_trained, code_labels, keep_classes
+from datassay.data.loading import load_source
+from datassay.data.noise import noisy_labels
+from datassay.data.source import Source
+from datassay.data.splits import carve, named_splits, split_matcher, subsample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(settings: Dataset, root: Path = Path(".")) -> tuple["pd.DataFrame", dict[str, Any]]:
+    """Build the examples of a data set and its card.
+
+    root: where relative paths of the settings start. Returns
+
+    - examples, in the order of the source (of several files or hub splits: train, validation, valuation, test, pool):
+      example_id (unique text), split (train, validation, valuation, test, pool), label (int64, as given, after noise;
+      -1: none, in the pool only), true_label (int64, -1 unknown; left out where no row's is known), is_noisy (given and
+      true label differ), is_probe (False), text and text_b, or image ({"bytes", "path"}, encoded);
+    - the card (see `data_card`).
+
+    Raises DatassayError with file, row and column for data that nothing could be right about. Time and memory grow with
+    the size of the source; images are read after classes and rows are chosen.
+    """
+    split_of = split_matcher(settings.split.names)
+    source = load_source(settings, root, split_of)
+    logger.info("%s: %d rows read", settings.name, len(source.table))
+    source = _checked(source, named_splits(source, split_of, settings.split.names))
+    names = settings.label_names or source.label_names
+    table, names = code_labels(source, names)
+    table, names, notes = keep_classes(table, names, settings.classes)
+    splits, labels = table["split"].to_numpy(object), table["label"].to_numpy()
+    rows = subsample(splits, labels, settings.subsample, settings.subsample_seed)
+    source = replace(source, table=table.iloc[rows].reset_index(drop=True))
+    splits, labels = carve(splits[rows], labels[rows], settings.split), labels[rows]
+    check_trained(source, splits, labels, names)
+    contents, infos = _contents(source)
+    examples = _arrange(source.table, splits, contents, len(names), settings.noise)
+    card = data_card(settings, examples, names, infos, [*source.notes, *notes])
+    logger.info("%s: %s", settings.name, ", ".join(f"{k} {v['n']}" for k, v in card["counts"].items()))
+    return examples, card
+
+
+def load_examples(path: storage.PathLike, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+    """Load examples.parquet, or some of its columns."""
+    return storage.load_table(path, columns)
+
+
+def _checked(source: Source, splits: Sequence[str]) -> Source:
+    source = replace(source, table=source.table.assign(split=splits, example_id=checked_ids(source)))
+    for role in ("text", "text_b"):
+        if role in source.table:
+            check_texts(source, role)
+    return source
+
+
+def _contents(source: Source) -> tuple[dict[str, Any], list[Any]]:
+    """Return the columns that hold the example itself, and what is known of its images."""
+    if "image" not in source.table:
+        return {role: source.table[role].astype("str") for role in ("text", "text_b") if role in source.table}, []
+    images, infos = checked_images(source)
+    return {"image": images}, infos
+
+
+def _arrange(
+    table: "pd.DataFrame", splits: np.ndarray, contents: dict[str, Any], n_classes: int, noise: Noise
+) -> "pd.DataFrame":
+    """Inject the noise into the train rows and put the columns of examples.parquet together."""
+    import pandas as pd
+
+    given = table["label"].to_numpy()
+    true = table["true_label"].to_numpy() if "true_label" in table else given if noise.rate else None
+    label = given.copy()
+    train = splits == "train"
+    label[train] = noisy_labels(given[train], n_classes, noise)
+    known = true is not None and bool((true != UNKNOWN).any())
+    columns: dict[str, Any] = {
+        "example_id": pd.Series(table["example_id"], dtype="str"),
+        "split": splits,
+        "label": label,
+    }
+    if known:
+        columns["true_label"] = true
+    columns["is_noisy"] = (label != true) & (true != UNKNOWN) if known else np.zeros(len(label), dtype=bool)
+    columns["is_probe"] = np.zeros(len(label), dtype=bool)
+    return pd.DataFrame({**columns, **contents})
