@@ -1,0 +1,102 @@
+"""Encoders: every example once through a pretrained model (or PCA), for neighbours, values, densities and head models.
+
+An encoder is a function from row numbers to vectors. `embed` runs it shard by shard; a finished shard is a checkpoint
+record, so that a killed job goes on with the shard it was at.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from datassay.checkpoints import Checkpoints, unit_done
+from datassay.config import Encoder
+from datassay.errors import DatassayError
+from datassay.storage import created_array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["embed"]
+logger = logging.getLogger(__name__)
+
+Encode = Callable[[np.ndarray], np.ndarray]
+
+
+def embed(
+    examples: "pd.DataFrame", settings: Encoder, checkpoints: Checkpoints, path: str | os.PathLike[str]
+) -> tuple[int, int]:
+    """Write the vectors of all examples, in row order, as float32 [N, d] of unit length to `path`; return (N, d).
+
+    examples: columns text (and text_b), or image; split where the encoder is fitted (pixels: on the train rows).
+    A row that encodes to the zero vector stays zero. Raises DatassayError where the modality does not fit, the model
+    cannot be loaded or a vector is not finite.
+
+    Same bytes however often the job was killed and however many jobs run beside it: a batch holds rows of one shard in
+    order of length, which depends on `shard_rows` and `batch_size` alone. For another number of threads, another
+    machine or bf16 against float32 the sums inside a matrix product run in another order: vectors then agree to about
+    1e-6 (float32) or 1e-2 (bf16), not to the bit. Time O(N), memory O(shard_rows * d) beside the model.
+    """
+    rows = len(examples)
+    if rows == 0:
+        raise DatassayError(f"encoder '{settings.name}': no examples to embed")
+    encode: Encode | None = None
+    shards = [np.arange(start, min(start + settings.shard_rows, rows)) for start in range(0, rows, settings.shard_rows)]
+    width = 0
+    for number, shard in enumerate(shards):
+        record = checkpoints.load(_shard_name(number))
+        if record is None:
+            started = time.monotonic()
+            encode = encode or _encoder(examples, settings, checkpoints)
+            vectors = _unit_rows(encode(shard), settings, shard)
+            checkpoints.save(_shard_name(number), {"vectors": vectors})
+            speed = len(shard) / max(time.monotonic() - started, 1e-9)
+            logger.info("embedded %d of %d examples (%.0f per second)", shard[-1] + 1, rows, speed)
+            unit_done("shard")
+            width = vectors.shape[1]
+        else:
+            width = record["vectors"].shape[1]
+    with created_array(path, (rows, width), np.float32) as out:
+        for number, shard in enumerate(shards):
+            record = checkpoints.load(_shard_name(number))
+            if record is None:
+                raise DatassayError(
+                    f"{checkpoints.folder / _shard_name(number)}: damaged while it was in use, run again"
+                )
+            out[shard[0] : shard[-1] + 1] = record["vectors"]
+    return rows, width
+
+
+def _shard_name(number: int) -> str:
+    return f"shard{number:06d}"
+
+
+def _encoder(examples: "pd.DataFrame", settings: Encoder, checkpoints: Checkpoints) -> Encode:
+    column = "text" if settings.modality == "text" else "image"
+    if column not in examples.columns:
+        raise DatassayError(f"encoder '{settings.name}': kind {settings.kind} needs a column '{column}', there is none")
+    if settings.kind == "sentence_transformer":
+        from datassay.encoders._text import text_encoder
+
+        return text_encoder(examples, settings)
+    if settings.kind == "vision":
+        from datassay.encoders._vision import vision_encoder
+
+        return vision_encoder(examples, settings)
+    from datassay.encoders.pixels import pixel_encoder
+
+    return pixel_encoder(examples, settings, checkpoints)
+
+
+def _unit_rows(vectors: np.ndarray, settings: Encoder, rows: np.ndarray) -> np.ndarray:
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        row = int(rows[np.flatnonzero(~finite)[0]])
+        raise DatassayError(
+            f"encoder '{settings.name}': the vector of row {row} is not finite, try precision: float32 or another model"
+        )
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    return (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
