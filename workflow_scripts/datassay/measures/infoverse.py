@@ -60,6 +60,8 @@ def standardise(table: Union["pd.DataFrame", np.ndarray]) -> np.ndarray:
     else:
         names = [name for name in INFOVERSE_COLUMNS if name in table.columns]
         matrix = table[names].to_numpy(dtype=np.float64)
+    if matrix.ndim != 2 or matrix.size == 0:
+        raise DatassayError(f"infoverse: shape {matrix.shape}, expected at least one row and one column")
     check_finite(matrix, "infoverse")
     # one contiguous column at a time: sums must not depend on how many columns there are
     return np.column_stack([_z_score(np.ascontiguousarray(column)) for column in matrix.T])

@@ -1,7 +1,7 @@
 """Label quality: which labels a model that has not seen the example would doubt, and what it would say instead."""
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -24,14 +24,25 @@ if TYPE_CHECKING:
         Column("likely_mislabelled", "off the diagonal of the confident joint", mislabelled="high"),
         Column("suggested_label", "class to give a likely mislabelled example, else the given label"),
     ],
+    optional=["embeddings"],
 )
 def label_quality(
-    labels: np.ndarray, features: np.ndarray, *, folds: int = 5, seed: int = 0, strength: float = 1.0
+    labels: np.ndarray,
+    features: np.ndarray,
+    embeddings: np.ndarray | None = None,
+    *,
+    space: Literal["features", "embeddings"] = "features",
+    folds: int = 5,
+    seed: int = 0,
+    strength: float = 0.01,
 ) -> "pd.DataFrame":
     """Doubts about every label by confident learning, from a logistic regression that never saw the example.
 
-    labels: [n] integers. features: [n, d] floating point. folds, seed: of the stratified cross-validation.
-    strength: inverse weight of the L2 penalty.
+    labels: [n] integers. features, embeddings: [n, d] floating point.
+    space: what the regression sees. The penultimate features know the task, but a network that was trained until it
+    fitted wrong labels has written them into its features, and then nothing looks wrong: take the encoder's
+    embeddings, which never saw a label, where accuracy on the train split comes near 1.
+    folds, seed: of the stratified cross-validation. strength: inverse weight of the L2 penalty.
 
     Returns self_confidence and normalised_margin in [0, 1], likely_mislabelled (boolean) and suggested_label (int64).
     Time O(folds * iterations * n d C), memory O(n (d + C)).
@@ -39,7 +50,12 @@ def label_quality(
     Raises NotApplicable with one class or with a class that has fewer than 2 distinct examples (it could not be both
     fitted and held out), DatassayError on inputs that do not fit.
     """
-    probabilities = out_of_sample_probabilities(labels, features, folds=folds, seed=seed, strength=strength)
+    if space not in ("features", "embeddings"):
+        raise DatassayError(f"space: '{space}', allowed: features, embeddings")
+    points = features if space == "features" else embeddings
+    if points is None:
+        raise DatassayError("space: 'embeddings' were not computed, allowed: features")
+    probabilities = out_of_sample_probabilities(labels, points, folds=folds, seed=seed, strength=strength)
     labels = check_labels(labels, rows=len(probabilities))
     flagged, suggested = confident_learning(labels, probabilities)
     by_class = probabilities.T[:, None]
@@ -56,39 +72,51 @@ def label_quality(
 
 
 def out_of_sample_probabilities(
-    labels: np.ndarray, features: np.ndarray, *, folds: int = 5, seed: int = 0, strength: float = 1.0
+    labels: np.ndarray, features: np.ndarray, *, folds: int = 5, seed: int = 0, strength: float = 0.01
 ) -> np.ndarray:
     """Return class probabilities float64 [n, max(labels) + 1] of models that were fitted without the example's fold.
 
     Multinomial logistic regression on standardised features. Folds are drawn from the content of the rows, not from
     their order, and equal rows share a fold: the result moves with the rows when they are permuted, and no row is
-    predicted from its own copy.
+    predicted from its own copy. A class whose examples all lie in one fold has probability 0 there.
     """
-    from sklearn.linear_model import LogisticRegression
-
     features = check_matrix(features, "features")
     labels = check_labels(labels, rows=len(features))
     if folds < 2:
         raise DatassayError(f"folds: {folds}, allowed are 2 or more")
+    if not strength > 0:
+        raise DatassayError(f"strength: {strength}, allowed are numbers above 0")
     group = _content_groups(features, seed)
     fold = _folds(labels, group, folds)
     order = np.lexsort((labels, group))
     probabilities = np.zeros((len(labels), int(labels.max()) + 1))
     with one_thread():
-        for held_out in range(folds):
-            test = order[fold[order] == held_out]
-            train = order[fold[order] != held_out]
-            if not test.size:
-                continue
-            if len(np.unique(labels[train])) < 2:
-                raise NotApplicable("outside one fold there are examples of one class only")
-            mean = features[train].mean(axis=0, dtype=np.float64)
-            scale = features[train].std(axis=0, dtype=np.float64)
-            scale[scale <= 1e-6 * np.maximum(1e-6, np.abs(mean))] = np.inf
-            model = LogisticRegression(C=strength, max_iter=200, tol=1e-3)
-            model.fit((features[train] - mean) / scale, labels[train])
-            probabilities[np.ix_(test, model.classes_)] = model.predict_proba((features[test] - mean) / scale)
+        for held_out in np.unique(fold):
+            test, train = order[fold[order] == held_out], order[fold[order] != held_out]
+            classes, found = _predict(features[train], labels[train], features[test], strength)
+            probabilities[np.ix_(test, classes)] = found
     return probabilities
+
+
+def _predict(
+    train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes fitted and their probabilities for the test rows."""
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    classes = np.unique(train_y)
+    if len(classes) == 1:
+        return classes, np.ones((len(test_x), 1))
+    mean, scale = train_x.mean(axis=0, dtype=np.float64), train_x.std(axis=0, dtype=np.float64)
+    scale[scale <= 1e-6 * np.abs(mean)] = np.inf  # a constant column says nothing
+    model = LogisticRegression(C=strength, max_iter=200, tol=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the order of examples has settled long before
+        model.fit((train_x - mean) / scale, train_y)
+    return classes, model.predict_proba((test_x - mean) / scale)
 
 
 def confident_learning(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -66,6 +66,8 @@ def static_measures(
     """
     logits = np.asanyarray(logits)
     logits, labels = check_logits(logits[None] if logits.ndim == 2 else logits[-1:], labels)
+    if len(logits) == 0:
+        raise DatassayError("logits: no epoch was recorded, at least 1 is needed")
     features = check_matrix(features, "features", rows=len(labels))
     released = check_variant(variant)
     check_k(k)
