@@ -1,0 +1,45 @@
+"""What people see: the wide table, what finds label noise, the most suspicious examples, and every figure.
+
+Tables in, tables or matplotlib figures out; nothing here reads a file. pandas, matplotlib and seaborn load when used.
+"""
+
+from datassay.reporting.columns import column_guide, known_noise, numeric_columns, train_rows
+from datassay.reporting.curves import pruning_curves, summarise_pruning, training_curves
+from datassay.reporting.galleries import data_card, suspicious_gallery
+from datassay.reporting.measure_figures import (
+    correlation,
+    data_map,
+    detection,
+    distributions,
+    epochs_correct,
+    value_histogram,
+)
+from datassay.reporting.style import save_figure
+from datassay.reporting.summary import final_accuracy, summary_text
+from datassay.reporting.suspicious import list_suspicious, suspicion
+from datassay.reporting.tables import join_assay, score_detection
+
+__all__ = [
+    "column_guide",
+    "correlation",
+    "data_card",
+    "data_map",
+    "detection",
+    "distributions",
+    "epochs_correct",
+    "final_accuracy",
+    "join_assay",
+    "known_noise",
+    "list_suspicious",
+    "numeric_columns",
+    "pruning_curves",
+    "save_figure",
+    "score_detection",
+    "summarise_pruning",
+    "summary_text",
+    "suspicion",
+    "suspicious_gallery",
+    "train_rows",
+    "training_curves",
+    "value_histogram",
+]

@@ -1,0 +1,274 @@
+"""Figures that show examples: the data card of a data set and the gallery of suspicious examples."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datassay.errors import NotApplicable
+from datassay.randomness import generator
+from datassay.reporting.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    RED,
+    SPLITS,
+    heading,
+    new_figure,
+    printable,
+    themed,
+    wrapped,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_CLASSES = 20  # bars drawn; the rest are added up
+MOST_IMAGES = 2_000  # images opened for the size distribution
+
+
+@themed
+def data_card(examples: "pd.DataFrame", card: Mapping[str, Any], *, seed: int = 0) -> "Figure":
+    """Draw class balance per split, text lengths or image sizes, and a few examples of a data set.
+
+    examples: N rows as in examples.parquet. card: as in card.json, of which name and label_names are used.
+    seed: of the choice of examples. Opens at most 2,000 images.
+    """
+    if not len(examples):
+        raise NotApplicable("the data set is empty")
+    names = [str(n) for n in card["label_names"]]
+    kind = "image" if "image" in examples else "text"
+    figure = new_figure(11.0, 8.4, str(card.get("name", "Data card")), _about(examples, len(names), kind))
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.15))
+    left, right = upper.subplots(1, 2)
+    _class_balance(left, examples, names)
+    (_image_sizes if kind == "image" else _text_lengths)(right, examples)
+    left.legend(handles=_split_handles(examples), loc="lower right" if len(names) < 3 else "best", title="split")
+    draw = _image_examples if kind == "image" else _text_examples
+    draw(lower, examples, names, generator(seed, "data card"))
+    return figure
+
+
+def _about(examples: "pd.DataFrame", classes: int, kind: str) -> str:
+    counts = examples["split"].value_counts()
+    splits = ", ".join(f"{counts[s]:,} {s}" for s in SPLITS if s in counts)
+    kinds = f"{len(examples):,} {kind}{'s' if len(examples) != 1 else ''}"
+    about = f"{kinds} in {classes} {'classes' if classes != 1 else 'class'} ({splits})."
+    train = examples[examples["split"] == "train"]
+    if "is_noisy" in examples and len(train) and train["is_noisy"].fillna(False).astype(bool).any():
+        share = train["is_noisy"].fillna(False).astype(bool).mean()
+        about += f" {share:.1%} of the train labels are known to be wrong."
+    return about
+
+
+def _class_balance(axes: "Axes", examples: "pd.DataFrame", names: Sequence[str]) -> None:
+    counts = examples.groupby(["label", "split"]).size().unstack(fill_value=0)
+    counts = counts.reindex(range(len(names)), fill_value=0)
+    labels = [printable(n, 22) for n in names]
+    if len(counts) > MOST_CLASSES:
+        order = counts.sum(axis=1).sort_values(ascending=False, kind="stable").index
+        kept = sorted(order[: MOST_CLASSES - 1])
+        rest = counts.loc[order[MOST_CLASSES - 1 :]].sum()
+        labels = [labels[i] for i in kept] + [f"{len(counts) - len(kept)} other classes"]
+        counts = counts.loc[kept].reset_index(drop=True)
+        counts.loc[len(counts)] = rest
+    start = np.zeros(len(counts))
+    for split, colour in SPLITS.items():
+        if split in counts:
+            axes.barh(np.arange(len(counts)), counts[split], left=start, color=colour, height=0.75)
+            start += counts[split].to_numpy()
+    axes.set_yticks(np.arange(len(counts)), labels, size=8.5 if len(counts) <= 14 else 7)
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    axes.set(title="Class balance (given labels)", xlabel="examples", ylabel="class", xlim=(0, start.max() * 1.02))
+
+
+def _split_handles(examples: "pd.DataFrame") -> list[Any]:
+    from matplotlib.patches import Patch
+
+    there = set(examples["split"])
+    return [Patch(color=colour, label=split) for split, colour in SPLITS.items() if split in there]
+
+
+def _stacked(axes: "Axes", values: np.ndarray, splits: "pd.Series", bins: np.ndarray) -> None:
+    there = [s for s in SPLITS if (splits == s).any()]
+    groups = [values[(splits == s).to_numpy()] for s in there]
+    axes.hist(groups, bins=bins, stacked=True, color=[SPLITS[s] for s in there])
+
+
+def _text_lengths(axes: "Axes", examples: "pd.DataFrame") -> None:
+    words = examples["text"].fillna("").str.split().str.len()
+    if "text_b" in examples:
+        words = words + examples["text_b"].fillna("").str.split().str.len()
+    count = words.to_numpy(dtype=float)
+    longest = max(float(np.quantile(count, 0.995)), 1.0)
+    step = max(1, int(np.ceil((longest + 1) / 40)))
+    _stacked(axes, np.minimum(count, longest), examples["split"], np.arange(0, longest + 2 * step, step) - 0.5)
+    axes.axvline(np.median(count), color="black", linestyle="--", linewidth=1)
+    axes.set_title(f"Text length: median {np.median(count):.0f}, longest {count.max():,.0f} words")
+    axes.set(xlabel="words" + (f" (last bar: {longest:.0f} or more)" if count.max() > longest else ""))
+    axes.set_ylabel("examples")
+
+
+def _image_sizes(axes: "Axes", examples: "pd.DataFrame") -> None:
+    rows = np.linspace(0, len(examples) - 1, min(len(examples), MOST_IMAGES)).astype(int)
+    opened = [_open(examples["image"].iloc[row]) for row in rows]
+    sizes = np.array([(i.shape[1], i.shape[0]) if i is not None else (0, 0) for i in opened])
+    readable_ones = sizes[:, 0] > 0
+    if not readable_ones.any():
+        axes.text(0.5, 0.5, "no image could be read", ha="center", transform=axes.transAxes, color=GREY)
+        axes.set(title="Image size", xlabel="width (pixels)", ylabel="height (pixels)")
+        return
+    distinct, counts = np.unique(sizes[readable_ones], axis=0, return_counts=True)
+    if len(distinct) > 1:
+        axes.scatter(
+            *distinct.T, s=8 + 120 * counts / counts.max(), color=BLUE, alpha=0.5, linewidths=0, rasterized=True
+        )
+        axes.set(xlabel="width (pixels)", ylabel="height (pixels)", title=f"Image size: {len(distinct)} sizes")
+        axes.set(xlim=(0, distinct[:, 0].max() * 1.08), ylim=(0, distinct[:, 1].max() * 1.08))
+        return
+    light = np.array([i.mean() / 255 if i is not None else np.nan for i in opened])
+    known = np.isfinite(light)
+    _stacked(axes, light[known], examples["split"].iloc[rows[known]], np.linspace(0, 1, 41))
+    width, height = distinct[0]
+    axes.set_title(f"Brightness (all images are {width} × {height} pixels)")
+    note = f" of {len(rows):,} images" if len(rows) < len(examples) else ""
+    axes.set(xlabel="mean brightness (0 black, 1 white)", ylabel=f"examples{note}", xlim=(0, 1))
+
+
+def _choose(examples: "pd.DataFrame", classes: int, most: int, each: int, rng: np.random.Generator) -> list[list[int]]:
+    """Return up to `each` random rows of every class that has any, for at most `most` classes."""
+    labels = examples["label"].to_numpy()
+    there = [c for c in range(classes) if (labels == c).any()][:most]
+    return [rng.permutation(np.flatnonzero(labels == c))[:each].tolist() for c in there]
+
+
+def _text_examples(part: Any, examples: "pd.DataFrame", names: Sequence[str], rng: np.random.Generator) -> None:
+    chosen = _choose(examples, len(names), 9, 3, rng)
+    rows = [rows[i] for i in range(3) for rows in chosen if len(rows) > i][:9]
+    axes = _blank(part, "Examples")
+    for line, row in enumerate(sorted(rows, key=lambda row: examples["label"].iloc[row])):
+        y = 1 - (line + 0.5) / max(len(rows), 6)
+        example = examples.iloc[row]
+        text = f"{example['text']}" + (f"  |  {example['text_b']}" if "text_b" in examples else "")
+        axes.text(0.165, y, printable(names[example["label"]], 22), ha="right", va="center", size=9, weight="bold")
+        axes.text(0.18, y, wrapped(text, 118, 2), ha="left", va="center", size=8.5, linespacing=1.25)
+
+
+def _image_examples(part: Any, examples: "pd.DataFrame", names: Sequence[str], rng: np.random.Generator) -> None:
+    chosen = _choose(examples, len(names), 12, 3, rng)
+    panels = part.subplots(3, len(chosen), squeeze=False)
+    part.suptitle("Examples", x=0.012, ha="left", size=10.5, weight="bold")
+    for column, rows in enumerate(chosen):
+        for line in range(3):
+            axes = panels[line, column]
+            row = rows[line] if line < len(rows) else None
+            _show(axes, _open(examples["image"].iloc[row]) if row is not None else None, absent=row is None)
+        label = names[examples["label"].iloc[rows[0]]]
+        panels[0, column].set_title(wrapped(label, max(8, 84 // len(chosen)), 2), size=8.5, loc="center")
+
+
+@themed
+def suspicious_gallery(
+    suspicious: "pd.DataFrame", images: Sequence[Any] | None = None, *, most: int = 24, name: str = ""
+) -> "Figure":
+    """Draw the most suspicious examples with given and suggested label, and the true one where it is known.
+
+    suspicious: as `list_suspicious` returns. images: one {bytes, path} mapping (or encoded bytes) per row, for image
+    data. most: rows drawn (half of it for texts).
+    """
+    if not len(suspicious):
+        raise NotApplicable("no suspicious example was listed")
+    return (_image_gallery if images is not None else _text_gallery)(suspicious, images, most, name)
+
+
+_LEGEND = "given label → suggested label"
+_TRUTH = "; green: the suggestion is the true label, red: it is not"
+
+
+def _text_gallery(suspicious: "pd.DataFrame", _: Any, most: int, name: str) -> "Figure":
+    rows = suspicious.head(max(1, most // 2))
+    height = 1.0 + 0.47 * len(rows)
+    figure = new_figure(11.5, height, heading("most likely mislabelled", name), _LEGEND + _truth_note(rows))
+    axes = _blank(figure, "")
+    for line, (_index, row) in enumerate(rows.iterrows()):
+        y = 1 - (line + 0.5) / len(rows)
+        if line:
+            axes.axhline(1 - line / len(rows), color="#E8EAED", linewidth=0.8)
+        axes.text(0.012, y, f"{row['rank']}", ha="right", va="center", size=8.5, color=GREY)
+        axes.text(0.025, y, _change(row, 19), ha="left", va="center", size=8.5, weight="bold", color=_verdict(row))
+        text = next((row[c] for c in ("text", "example_id") if isinstance(row.get(c), str)), "")
+        text += f"  |  {row['text_b']}" if isinstance(row.get("text_b"), str) else ""
+        axes.text(0.335, y, wrapped(text, 98, 2), ha="left", va="center", size=8.5, linespacing=1.2)
+    return figure
+
+
+def _image_gallery(suspicious: "pd.DataFrame", images: Sequence[Any], most: int, name: str) -> "Figure":
+    rows = suspicious.head(most)
+    across = min(8, max(4, len(rows)))
+    down = -(-len(rows) // across)
+    figure = new_figure(11.0, 0.9 + 1.85 * down, heading("most likely mislabelled", name), _LEGEND + _truth_note(rows))
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, (index, (_label, row)) in zip(panels, enumerate(rows.iterrows()), strict=False):
+        _show(axes, _open(images[index]))
+        axes.set_title(
+            wrapped(row["label"], 17, 1) + "\n→ " + wrapped(_or_dash(row["suggested_label"]), 15, 1),
+            size=8.5, loc="center", color=_verdict(row),
+        )  # fmt: skip
+    for axes in panels[len(rows) :]:
+        _show(axes, None, absent=True)
+    return figure
+
+
+def _or_dash(label: object) -> str:
+    return label if isinstance(label, str) else "–"
+
+
+def _change(row: "pd.Series", limit: int) -> str:
+    return f"{printable(row['label'], limit)} → {printable(_or_dash(row['suggested_label']), limit)}"
+
+
+def _truth_note(rows: "pd.DataFrame") -> str:
+    return _TRUTH if "true_label" in rows and rows["true_label"].notna().any() else ""
+
+
+def _verdict(row: "pd.Series") -> str:
+    true = row.get("true_label")
+    if not isinstance(true, str):
+        return "#1F2430"
+    return GREEN if true == row["suggested_label"] else RED
+
+
+def _blank(part: Any, title: str) -> "Axes":
+    axes = part.add_subplot()
+    axes.set(xlim=(0, 1), ylim=(0, 1), title=title)
+    axes.set_axis_off()
+    return axes
+
+
+def _show(axes: "Axes", pixels: np.ndarray | None, *, absent: bool = False) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    if absent:
+        axes.set_axis_off()
+    elif pixels is None:
+        axes.text(0.5, 0.5, "not readable", ha="center", va="center", size=7, color=GREY, transform=axes.transAxes)
+    else:
+        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest" if max(pixels.shape) < 64 else None)
+        axes.spines[:].set_visible(False)
+
+
+def _open(image: Any) -> np.ndarray | None:
+    """Return the pixels of an encoded image (uint8 [h, w] or [h, w, 3]), None where it cannot be read."""
+    from PIL import Image
+
+    try:
+        content = image.get("bytes") if isinstance(image, Mapping) else image
+        with Image.open(io.BytesIO(content) if content else image["path"]) as opened:
+            opened.thumbnail((512, 512)) if opened.format == "JPEG" else None
+            return np.asarray(opened.convert("L" if opened.mode in ("1", "L", "I;16") else "RGB"))
+    except Exception:  # Pillow raises many kinds on a damaged file; the data step has reported it
+        return None
