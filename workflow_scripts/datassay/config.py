@@ -313,6 +313,12 @@ class Pruning(Block):
         default_factory=dict, description="options of a strategy: {infoverse_dpp: {block_size: 20000}}"
     )
 
+    @model_validator(mode="after")
+    def _rank_enough(self) -> Self:
+        if self.ratios and max(self.ratios) > self.rank_up_to:
+            raise ValueError(f"ratio {max(self.ratios)} is above rank_up_to, raise rank_up_to to {max(self.ratios)}")
+        return self
+
 
 class Report(Block):
     """What people see."""

@@ -24,7 +24,10 @@ def validate(raw: Mapping[str, Any], files: Sequence[str | Path] = ("config.yaml
     name_of = _key_owner(files)
     extensions = raw.get("extensions") or []
     if isinstance(extensions, list) and all(isinstance(path, str) for path in extensions):
-        load_extensions(extensions)
+        try:
+            load_extensions(extensions)
+        except DatassayError as error:
+            raise ConfigError(f"{name_of('extensions')}: {error}") from error
     try:
         config = Config.model_validate(dict(raw))
     except ValidationError as error:
