@@ -1,0 +1,214 @@
+"""The rows of the bench: arrays, sides (ours first), and what makes two answers equal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+Check = Callable[[np.ndarray, np.ndarray, Arrays, dict[str, Any]], str]
+
+
+class AnswersDiffer(Exception):
+    """Two sides do not compute the same; their times mean nothing."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step and who computes it.
+
+    write: writes the arrays as .npy into a folder, small ones where `quick`, and returns the options of the call.
+    sides: the name of a function of sides.py -> what to call it; the first is ours. peers_environment: those that run
+    in the second environment. check: compares ours with a peer's answer, or raises AnswersDiffer.
+    """
+
+    name: str
+    work: str
+    reach: str
+    write: Callable[[Path, bool], dict[str, Any]]
+    sides: dict[str, str]
+    check: Check
+    peers_environment: frozenset[str] = field(default_factory=frozenset)
+
+
+def _clusters(n: int, d: int, seed: int, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """Return unit rows around one centre per class, as embeddings are, and the classes with a tenth of them wrong."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, n)
+    rows = rng.standard_normal((classes, d), dtype=np.float32)[labels] + 1.5 * rng.standard_normal((n, d), np.float32)
+    wrong = rng.random(n) < 0.1
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True), np.where(wrong, rng.integers(0, classes, n), labels)
+
+
+def _save(folder: Path, **arrays: np.ndarray) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+
+
+def _valuation(folder: Path, quick: bool) -> dict[str, Any]:
+    n, v, d = (2000, 100, 32) if quick else (50_000, 1000, 384)
+    x, y = _clusters(n + v, d, 0)
+    _save(folder, train_x=x[:n], train_y=y[:n], valid_x=x[n:], valid_y=y[n:])
+    return {"k": 10}
+
+
+def _valuation_at_scale(folder: Path, quick: bool) -> dict[str, Any]:
+    n, v, d = (20_000, 100, 32) if quick else (1_000_000, 1000, 384)
+    x, y = _clusters(20_000 + v, d, 0)
+    _save(folder, valid_x=x[20_000:], valid_y=y[20_000:], train_y=np.resize(y[:20_000], n))
+    train = np.lib.format.open_memmap(folder / "train_x.npy", mode="w+", dtype=np.float32, shape=(n, d))
+    rng = np.random.default_rng(1)
+    for start in range(0, n, 20_000):
+        train[start : start + 20_000] = x[:20_000] + 0.01 * rng.standard_normal((20_000, d), np.float32)
+    train.flush()
+    return {"k": 10, "memory_mapped": True}
+
+
+def _selection(folder: Path, quick: bool) -> dict[str, Any]:
+    n, d, picks = (1000, 32, 100) if quick else (10_000, 384, 1000)
+    x, _ = _clusters(n, d, 2)
+    _save(folder, features=x, quality=np.random.default_rng(3).uniform(0.1, 1, n))
+    return {"n_select": picks}
+
+
+def _centers(folder: Path, quick: bool) -> dict[str, Any]:
+    n, d, picks = (1000, 32, 100) if quick else (10_000, 384, 1000)
+    _save(folder, features=_clusters(n, d, 2)[0])
+    return {"n_select": picks}
+
+
+def _search(folder: Path, quick: bool) -> dict[str, Any]:
+    n, v, d = (5000, 100, 32) if quick else (50_000, 1000, 384)
+    x, _ = _clusters(n + v, d, 4)
+    _save(folder, base=x[:n], queries=x[n:])
+    return {"k": 50}
+
+
+def _graph(folder: Path, quick: bool) -> dict[str, Any]:
+    _save(folder, base=_clusters(3000 if quick else 50_000, 32 if quick else 384, 5)[0])
+    return {"k": 10, "m": 16, "ef_construction": 200, "ef": 200}
+
+
+def _dynamics(folder: Path, quick: bool) -> dict[str, Any]:
+    n, classes, epochs = 2000 if quick else 50_000, 10, 10
+    rng = np.random.default_rng(6)
+    labels = rng.integers(0, classes, n)
+    logits = rng.standard_normal((epochs, n, classes), np.float32)
+    logits[:, np.arange(n), labels] += np.linspace(0, 3, epochs, dtype=np.float32)[:, None]
+    _save(folder, logits=logits, labels=labels)
+    return {}
+
+
+def _require(holds: bool, text: str) -> str:
+    if not holds:
+        raise AnswersDiffer(text)
+    return text
+
+
+def _equal_values(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
+    difference = np.abs(ours - peer).max()
+    return _require(bool(difference <= 1e-6), f"largest difference {difference:.0e}")
+
+
+def _sums_to_utility(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
+    return _require(bool(np.isfinite(ours).all() and 0 <= ours.sum() <= 1), f"finite, sum {ours.sum():.4f}")
+
+
+def _equal_log_det(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
+    from datassay.selection import log_det
+
+    a, b = (log_det(arrays["features"], arrays["quality"], picks) for picks in (ours, peer))
+    return _require(abs(a - b) <= 1e-3 * abs(b), f"log det {a:.2f} and {b:.2f}")
+
+
+def _equal_radius(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
+    points = arrays["features"].astype(np.float64)
+
+    def radius(picks: np.ndarray) -> float:
+        squares = 2 - 2 * points @ points[picks].T
+        return float(np.sqrt(np.maximum(squares.min(axis=1).max(), 0)))
+
+    a, b = radius(ours), radius(peer)
+    return _require(abs(a - b) <= 1e-3 * b, f"radius {a:.4f} and {b:.4f}")
+
+
+def _equal_neighbors(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
+    share = np.mean([len(np.intersect1d(a, b)) / len(a) for a, b in zip(ours, peer, strict=True)])
+    return _require(bool(share >= 0.999), f"{share:.2%} the same neighbours")
+
+
+def _equal_recall(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
+    from datassay.neighbors import exact_neighbors
+
+    exact, _ = exact_neighbors(arrays["base"][: len(ours)], arrays["base"], ours.shape[1])
+    a, b = (
+        np.mean([len(np.intersect1d(x, y)) / len(y) for x, y in zip(found, exact, strict=True)])
+        for found in (ours, peer)
+    )
+    return _require(bool(a >= b - 0.01), f"recall {a:.3f} and {b:.3f}")
+
+
+def rows() -> list[Row]:
+    """Return all rows in the order of the report."""
+    return [
+        Row(
+            "knn_shapley",
+            "50,000 train x 1,000 valuation x 384, K 10, distances included",
+            "<= 1.5 s, <= 400 MB",
+            _valuation,
+            {"knn_shapley_datassay": "datassay", "knn_shapley_pydvl": "pyDVL"},
+            _equal_values,
+            frozenset({"knn_shapley_pydvl"}),
+        ),
+        Row(
+            "knn_shapley_scale",
+            "1,000,000 train x 1,000 valuation x 384, memory-mapped",
+            "<= 3,000 MB",
+            _valuation_at_scale,
+            {"knn_shapley_datassay": "datassay"},
+            _sums_to_utility,
+        ),
+        Row(
+            "dpp",
+            "greedy MAP, 10,000 x 384, 1,000 picks",
+            "<= 1.1 s, <= 150 MB",
+            _selection,
+            {"dpp_datassay": "datassay", "dpp_dense": "dense kernel"},
+            _equal_log_det,
+        ),
+        Row(
+            "k_center",
+            "10,000 x 384, 1,000 picks",
+            "<= 0.6 s",
+            _centers,
+            {"k_center_datassay": "datassay", "k_center_loop": "plain loop"},
+            _equal_radius,
+        ),
+        Row(
+            "neighbors",
+            "exact, 1,000 queries x 50,000 x 384, cosine, k 50",
+            "<= 0.25 s",
+            _search,
+            {"neighbors_datassay": "datassay", "neighbors_sklearn": "scikit-learn", "neighbors_faiss": "faiss flat"},
+            _equal_neighbors,
+        ),
+        Row(
+            "hnsw",
+            "build 50,000 x 384, M 16, ef_construction 200, one thread, and 1,000 queries",
+            "<= 1.1 times hnswlib",
+            _graph,
+            {"hnsw_datassay": "datassay", "hnsw_hnswlib": "hnswlib"},
+            _equal_recall,
+        ),
+        Row(
+            "training_dynamics",
+            "10 epochs x 50,000 x 10 classes, 4 columns",
+            "<= 0.7 s",
+            _dynamics,
+            {"training_dynamics_datassay": "datassay", "training_dynamics_loop": "per-example loop"},
+            _equal_values,
+        ),
+    ]
