@@ -79,7 +79,7 @@ def _load(settings: Dataset, folder: Path) -> dict[str, Any]:
 def _complaint(settings: Dataset, local: bool, error: Exception) -> str:
     asked = [f"subset '{settings.subset}'"] if settings.subset else []
     asked += [f"revision '{settings.revision}'"] if settings.revision else []
-    what = f"{settings.path}{f' ({chr(44).join(asked)})' if asked else ''}"
+    what = f"{settings.path} ({', '.join(asked)})" if asked else str(settings.path)
     reason = " ".join(str(error).split("\n", 1)[0].split()) or type(error).__name__
     if local:
         return f"{what}: the folder cannot be loaded as a hub data set ({type(error).__name__}: {reason})"

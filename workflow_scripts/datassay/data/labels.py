@@ -71,7 +71,7 @@ def keep_classes(
         raise DatassayError(f"labels: needs at least 2 classes with rows, found {len(kept)} ({found})")
     renumber = np.full(len(names) + 1, UNKNOWN, dtype=np.int64)
     renumber[kept] = np.arange(len(kept))
-    table = table[rows].reset_index(drop=True)
+    table = table.iloc[np.flatnonzero(rows)].reset_index(drop=True)
     table = table.assign(**{role: renumber[table[role]] for role in ("label", "true_label") if role in table})
     notes = [f"Class '{names[code]}' has no rows and was left out." for code in wanted if code not in present]
     return table, [names[code] for code in kept], notes

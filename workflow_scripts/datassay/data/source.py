@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Unit = Literal["line", "row", "file"]
-ROLES = ("id", "text", "text_b", "image", "label", "true_label", "split")
+ROLES = ("text", "text_b", "image", "label", "true_label", "id", "split")
 POOL = "pool"
 SPLITS = ("train", "validation", "valuation", "test", POOL)
 
@@ -47,6 +47,8 @@ def wanted_columns(columns: Columns) -> dict[str, str]:
 
 def require_columns(file: str, wanted: dict[str, str], found: Sequence[str]) -> None:
     """Raise the error that names the first column that is not there."""
+    if not found:
+        raise DatassayError(f"{file}: the file is empty")
     for role, name in wanted.items():
         if name not in found:
             hint = did_you_mean(name, found)

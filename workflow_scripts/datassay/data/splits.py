@@ -1,6 +1,7 @@
 """Which rows train, validate, value and test: named by the source or carved out of its train rows, exactly."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from datassay.errors import DatassayError, did_you_mean
 from datassay.randomness import generator
 
 
-def split_matcher(names: Mapping[str, Sequence[str]]) -> Callable[[str], str | None]:
+def split_matcher(names: Mapping[Any, Sequence[str]]) -> Callable[[str], str | None]:
     """Return the function that finds the split a name stands for, whatever its case, or None.
 
     names: split -> the names it goes by. A split's own name (and "pool") always stands for it, unless it is given to
@@ -29,7 +30,7 @@ def split_matcher(names: Mapping[str, Sequence[str]]) -> Callable[[str], str | N
 
 
 def named_splits(
-    source: Source, split_of: Callable[[str], str | None], names: Mapping[str, Sequence[str]]
+    source: Source, split_of: Callable[[str], str | None], names: Mapping[Any, Sequence[str]]
 ) -> list[str]:
     """Return the split of every row, "train" where the source names none. Raises DatassayError for unknown names."""
     if "split" not in source.table:
