@@ -134,7 +134,7 @@ def confident_learning(labels: np.ndarray, probabilities: np.ndarray) -> tuple[n
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
     counts = np.bincount(labels, minlength=probabilities.shape[1])
     sums = np.bincount(labels, weights=own, minlength=probabilities.shape[1])
-    thresholds = np.where((counts > 0) & (sums > 0), sums / np.maximum(counts, 1), np.inf)
+    thresholds = np.where(sums > 0, sums / np.maximum(counts, 1), np.inf)  # no support, never confident
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
     best = confident.argmax(axis=1)
     flagged = (confident.max(axis=1) >= 0) & (best != labels) & (probabilities.argmax(axis=1) != labels)
