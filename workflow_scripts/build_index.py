@@ -1,7 +1,5 @@
 """Build the approximate neighbour index, and measure its recall against exact neighbours."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

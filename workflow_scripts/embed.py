@@ -1,7 +1,5 @@
 """Encode every example as a unit vector."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

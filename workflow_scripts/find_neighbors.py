@@ -1,7 +1,5 @@
 """Find the exact nearest neighbours of every example, itself left out."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

@@ -1,7 +1,5 @@
 """Join every measure and value of every example into one wide table."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

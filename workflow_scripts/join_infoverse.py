@@ -1,7 +1,5 @@
 """Join the infoVerse columns of all families, and z-score them."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

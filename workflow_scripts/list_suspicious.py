@@ -1,7 +1,5 @@
 """List the train examples that are most likely mislabelled, with a suggested label."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

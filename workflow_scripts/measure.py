@@ -1,7 +1,5 @@
 """Compute one family of measures on the train rows."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

@@ -1,7 +1,5 @@
 """Draw class balance, sizes and a few examples of a data set."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

@@ -1,7 +1,5 @@
 """Load, check, split, and inject noise into a data set."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

@@ -1,7 +1,5 @@
 """Rank the train rows by one strategy, those to keep first."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

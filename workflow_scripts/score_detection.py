@@ -1,7 +1,5 @@
 """Score every measure and value as a detector of the known label noise."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

@@ -1,7 +1,5 @@
 """Score how expected each train example is: by a masked language model, or by the density of image features."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

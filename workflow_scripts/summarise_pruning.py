@@ -1,7 +1,5 @@
 """Compare the strategies at every ratio with random choice and with the full data."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

@@ -1,7 +1,5 @@
 """Estimate the value of every train example on the valuation split."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

@@ -1,7 +1,5 @@
 """Write the validated config with every default."""
 
-from snakemake.script import snakemake
-
 from datassay.step import step
 
 with step(snakemake) as job:

@@ -100,15 +100,17 @@ def compute_measure(
     return table
 
 
-def _check_measure(about: Method, table: "pd.DataFrame", rows: int, absent: Mapping[str, str]) -> None:
+def _check_measure(about: Method, table: "pd.DataFrame", rows: int, absent: dict[str, str]) -> None:
     declared = {column.name for column in about.columns}
     where = f"measure '{about.name}'"
     if len(table) != rows:
         raise DatassayError(f"{where}: returned {len(table)} rows for {rows} examples")
     if unknown := sorted(set(map(str, table.columns)) - declared):
         raise DatassayError(f"{where}: returned column '{unknown[0]}', which its decorator does not declare")
-    if missing := sorted(declared - set(table.columns) - set(absent)):
+    missing = sorted(declared - set(table.columns) - set(absent))
+    if missing and not about.options:
         raise DatassayError(f"{where}: declares column '{missing[0]}' but neither returned it nor said why")
+    absent |= dict.fromkeys(missing, "not asked for by the options")
     for name in table.columns:
         values = table[name].to_numpy()
         if values.dtype.kind not in "biuf":

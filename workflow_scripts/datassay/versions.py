@@ -1,23 +1,88 @@
 """Version numbers of the stages; they stand in the params of their rules, so that raising one re-runs its jobs.
 
-Snakemake does not see edits of library code. Raise the number of a stage when its results change;
-tests/unit/test_versions.py holds a hash of each stage's source and says when a number was forgotten.
+Snakemake does not see edits of library code. Raise the number of a stage (here) or of a method (its decorator) when its
+results change. versions.lock.json holds each number with a hash of the source behind it; a test compares them and says
+when a number was forgotten. `python -m datassay.versions` rewrites the file.
 """
+
+import ast
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
 
 STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "prepare_dataset": (1, ("data",)),
     "embed": (1, ("encoders", "data/images.py")),
     "build_index": (1, ("neighbors.py",)),
     "find_neighbors": (1, ("neighbors.py",)),
-    "train": (1, ("training", "data/images.py")),
-    "score_likelihood": (1, ("measures/likelihood.py",)),
+    "train": (1, ("training", "encoders/backbones.py", "data/images.py")),
+    "score_likelihood": (1, ("measures/likelihood.py", "measures/_density.py")),
     "join_infoverse": (1, ("measures/infoverse.py",)),
     "retrain": (1, ("training", "data/images.py")),
-    "summarise_pruning": (1, ("selection/pruning.py",)),
+    "summarise_pruning": (1, ("selection/pruning.py", "reporting/curves.py")),
     "report": (1, ("reporting",)),
 }
+PACKAGE = Path(__file__).parent
+LOCK_FILE = "workflow_scripts/datassay/versions.lock.json"
 
 
 def version(stage: str) -> int:
     """Return the version of a stage."""
     return STAGES[stage][0]
+
+
+def current() -> dict[str, list[object]]:
+    """Return stage or method -> [version, hash of its source without comments and docstrings]."""
+    from datassay.registry import PACKAGES, methods
+
+    sources = {f"stage {name}": (number, paths) for name, (number, paths) in STAGES.items()}
+    for kind in PACKAGES:
+        for name, about in methods(kind).items():
+            module = about.function.__module__.removeprefix("datassay.").replace(".", "/") + ".py"
+            helpers = (f"{module.split('/')[0]}/_*.py",)
+            sources[f"{kind} {name}"] = (about.version, (module, *helpers))
+    return {name: [number, _digest(paths)] for name, (number, paths) in sorted(sources.items())}
+
+
+def differences(lock: Mapping[str, list[object]]) -> list[str]:
+    """Return the names whose source or version differs from the lock, sorted."""
+    now = current()
+    return sorted(name for name in now.keys() | lock.keys() if now.get(name) != lock.get(name))
+
+
+def read_lock(path: Path) -> dict[str, list[object]]:
+    """Read the lock file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _digest(paths: tuple[str, ...]) -> str:
+    digest = hashlib.sha256()
+    for pattern in paths:
+        found = sorted(PACKAGE.glob(pattern))
+        for path in found:
+            for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+                digest.update(_code(file).encode())
+    return digest.hexdigest()[:16]
+
+
+def _code(file: Path) -> str:
+    """Return a file's lines without docstrings, comment lines and blank lines, the same under every Python."""
+    text = file.read_text(encoding="utf-8")
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for_people: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            for_people.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    lines = [line.strip() for number, line in enumerate(text.splitlines(), 1) if number not in for_people]
+    return "\n".join(line for line in lines if line and not line.startswith("#"))
+
+
+def main() -> None:
+    """Rewrite the lock file."""
+    lock = json.dumps(current(), indent=1) + "\n"
+    (PACKAGE / "versions.lock.json").write_text(lock, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
