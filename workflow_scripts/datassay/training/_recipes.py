@@ -1,0 +1,128 @@
+"""Recipes: a module, and how row numbers become its inputs. Here the head on vectors and the small cnn on images."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from datassay.config import Cnn, Finetune, Head, Training
+from datassay.errors import DatassayError
+from datassay.training._models import CnnClassifier, CnnConfig, HeadClassifier, HeadConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Inputs = dict[str, torch.Tensor]
+
+
+@dataclass
+class Task:
+    """What the loop needs of a recipe.
+
+    inputs: (rows, rng) -> keyword arguments of the model, on its device; rng only while training, for augmentation.
+    head: the last linear layer. frozen: modules that stay in eval mode. lengths: token counts [N], to batch by.
+    restore: makes the model whole again before it is saved. tokenizer: saved beside it.
+    """
+
+    model: nn.Module
+    inputs: Callable[[np.ndarray, np.random.Generator | None], Inputs]
+    head: nn.Linear
+    frozen: Sequence[nn.Module] = ()
+    lengths: np.ndarray | None = None
+    restore: Callable[[], None] = field(default=lambda: None)
+    tokenizer: Any = None
+
+    def mode(self, training: bool) -> None:
+        """Switch dropout and batch statistics on or off; frozen parts stay off."""
+        self.model.train(training)
+        for module in self.frozen:
+            module.eval()
+
+
+Build = Callable[[torch.device], Task]
+
+
+def prepare(
+    examples: "pd.DataFrame",
+    vectors: np.ndarray | None,
+    labels: np.ndarray,
+    label_names: Sequence[str],
+    settings: Training,
+) -> Build:
+    """Read and encode the data of a recipe once; return what builds a fresh model (from torch's random state)."""
+    names = {
+        "num_labels": len(label_names),
+        "id2label": dict(enumerate(map(str, label_names))),
+        "label2id": {str(name): i for i, name in enumerate(label_names)},
+    }
+    if isinstance(settings, Head):
+        return _head(vectors, names, settings)
+    if isinstance(settings, Cnn):
+        return _cnn(examples, labels, names, settings)
+    from datassay.training._finetune import finetune
+
+    assert isinstance(settings, Finetune)
+    return finetune(examples, names, settings)
+
+
+def _head(vectors: np.ndarray | None, names: dict[str, Any], settings: Head) -> Build:
+    if vectors is None:
+        raise DatassayError(f"model '{settings.name}': the head recipe needs the vectors of an encoder")
+    matrix = torch.from_numpy(np.array(vectors, dtype=np.float32))
+
+    def build(device: torch.device) -> Task:
+        config = HeadConfig(width=matrix.shape[1], hidden=tuple(settings.hidden), dropout=settings.dropout, **names)
+        model = HeadClassifier(config).to(device)
+        data = matrix.to(device)
+        return Task(model, lambda rows, _: {"vectors": data[torch.from_numpy(rows).to(device)]}, model.classifier)
+
+    return build
+
+
+def _cnn(examples: "pd.DataFrame", labels: np.ndarray, names: dict[str, Any], settings: Cnn) -> Build:
+    from datassay.data.images import decode_images
+
+    if "image" not in examples.columns:
+        raise DatassayError(f"model '{settings.name}': the cnn recipe needs a column 'image', there is none")
+    images = decode_images(examples["image"], settings.image_size)
+    mean, std = pixel_statistics(images[(examples["split"] == "train").to_numpy() & (labels >= 0)])
+
+    def build(device: torch.device) -> Task:
+        config = CnnConfig(channels=tuple(settings.channels), mean=mean, std=std, dropout=settings.dropout, **names)
+        model = CnnClassifier(config).to(device, memory_format=torch.channels_last)
+
+        def inputs(rows: np.ndarray, rng: np.random.Generator | None) -> Inputs:
+            batch = images[rows]
+            if rng is not None and settings.augment:
+                batch = augmented(batch, rng)
+            return {"images": torch.from_numpy(batch).to(device)}
+
+        return Task(model, inputs, model.classifier)
+
+    return build
+
+
+def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of the pixels in [0, 1] per colour; a constant colour has deviation 1."""
+    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[-1])])
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    values = np.arange(256) / 255
+    mean = shares @ values
+    std = np.sqrt(shares @ values**2 - mean**2 + 1e-12)
+    std[std < 1e-4] = 1.0
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def augmented(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return images [n, s, s, 3] shifted by up to an eighth of their side and flipped left to right at random."""
+    n, side = images.shape[:2]
+    reach = max(1, side // 8)
+    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
+    shifts, flips = rng.integers(0, 2 * reach + 1, (n, 2)), rng.random(n) < 0.5
+    rows = shifts[:, :1] + np.arange(side)
+    columns = shifts[:, 1:] + np.arange(side)
+    columns[flips] = columns[flips, ::-1]
+    return padded[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
