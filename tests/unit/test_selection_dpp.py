@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datassay.errors import DatassayError
-from datassay.selection import dpp_ranking, log_det
+from datassay.selection import dpp, dpp_ranking, log_det
 
 RIDGE = 5e-4
 
@@ -49,10 +49,22 @@ def test_log_det_is_that_of_the_dense_greedy_on_a_larger_case() -> None:
         factor[k] = (kernel[j] - factor[:k, j] @ factor[:k]) / np.sqrt(d2[j])
         d2 -= factor[k] ** 2
         dense.append(j)
-    ours = np.linalg.slogdet(kernel[np.ix_(r := dpp_ranking(features, quality, 200), r)])[1]
+    ranking = dpp_ranking(features, quality, 200)
+    ours = np.linalg.slogdet(kernel[np.ix_(ranking, ranking)])[1]
     theirs = np.linalg.slogdet(kernel[np.ix_(dense, dense)])[1]
-    assert ours == pytest.approx(theirs, rel=1e-3)
-    assert log_det(features, quality, r) == pytest.approx(ours, rel=1e-9)
+    assert ranking[:100].tolist() == dense[:100]
+    assert ours == pytest.approx(theirs, rel=1e-5)
+    assert log_det(features, quality, ranking) == pytest.approx(ours, rel=1e-9)
+
+
+def test_the_working_set_changes_the_speed_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(9)
+    features, quality = rng.normal(size=(500, 12)), rng.uniform(1e-3, 1, 500)
+    expected = dpp_ranking(features, quality, 80).tolist()
+    for candidates, panel in ((500, 1), (1, 64), (3, 2), (1000, 1000)):
+        monkeypatch.setattr(dpp, "CANDIDATES", candidates)
+        monkeypatch.setattr(dpp, "PANEL", panel)
+        assert dpp_ranking(features, quality, 80).tolist() == expected
 
 
 def test_greedy_is_near_the_best_of_all_subsets() -> None:
@@ -81,6 +93,17 @@ def test_ties_go_to_the_lowest_row() -> None:
     rng = np.random.default_rng(2)
     assert dpp_ranking(rng.normal(size=(50, 384)), np.ones(50), 1).tolist() == [0]
     assert dpp_ranking(np.ones((20, 3)), np.ones(20), 20).tolist() == list(range(20))
+    assert dpp_ranking(np.ones((400, 3)), np.ones(400), 300).tolist() == list(range(300))
+    assert dpp_ranking(np.eye(400), np.ones(400), 200).tolist() == list(range(200))
+
+
+def test_of_equal_rows_the_lower_comes_first() -> None:
+    rng = np.random.default_rng(8)
+    features = np.tile(rng.normal(size=(350, 20)), (2, 1))
+    ranking = dpp_ranking(features, np.tile(rng.uniform(1e-3, 1, 350), 2), 500)
+    place = np.full(700, 1000)
+    place[ranking] = np.arange(500)
+    assert (place[:350] <= place[350:]).all()
 
 
 def test_zero_row_stays_zero() -> None:

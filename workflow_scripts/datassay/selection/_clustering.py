@@ -1,22 +1,14 @@
-"""k-means as the strategies use it, and one BLAS thread, so that results do not depend on how many there are."""
+"""k-means as the strategies use it."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
+
+from datassay.selection._threads import one_thread
 
 FIT_ROWS = 20_000
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums of BLAS and OpenMP are rounded differently with every number of threads: use one."""
-    with threadpool_limits(1):
-        yield
 
 
 def kmeans(points: np.ndarray, n_clusters: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
-"""Compiled loops of the greedy selections; imported inside the functions that need them, for numba is heavy.
+"""The compiled loop of k-center; imported inside the function that needs it, for numba is heavy.
 
-Both greedies pick the largest of N scores that never grow. A score that was brought up to date some picks ago is
-therefore an upper bound: the scores lie in a heap, and only the row at its top is brought up to date, until the top
-is so already. The picks are those of updating every row after every pick, at a part of the work.
+The greedy picks the largest of N distances that never grow. A distance that was brought up to date some picks ago is
+therefore an upper bound: the bounds lie in a heap, and only the row at its top is brought up to date, until the top is
+so already. The picks are those of comparing every row with every new centre, at a part of the work.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,6 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(cache=True, fastmath=FAST, nogil=True)(function)
     except (RuntimeError, OSError):
         return njit(fastmath=FAST, nogil=True)(function)
-
-
-@compiled
-def _dot(x: np.ndarray, i: int, j: int, n: int) -> np.float32:
-    total = np.float32(0.0)
-    for c in range(n):
-        total += x[i, c] * x[j, c]
-    return total
 
 
 @compiled
@@ -64,35 +56,6 @@ def _build_heap(score: np.ndarray) -> np.ndarray:
     for position in range(score.shape[0] // 2 - 1, -1, -1):
         _sink(heap, score.shape[0], position, score)
     return heap
-
-
-@compiled
-def greedy_dpp(unit: np.ndarray, quality: np.ndarray, d2: np.ndarray, ridge: float, picks: np.ndarray) -> None:
-    """Fill `picks` [m] with the greedy MAP of diag(q) exp(X X^T - 1) diag(q) + ridge I; `d2` [N] is its diagonal.
-
-    Row i of the incremental Cholesky factor is computed for the first done[i] picks only.
-    """
-    n_rows, n_select = unit.shape[0], picks.shape[0]
-    factor = np.empty((n_rows, n_select), np.float32)
-    done = np.zeros(n_rows, np.int64)
-    root = np.empty(n_select, np.float64)
-    heap = _build_heap(d2)
-    for k in range(n_select):
-        i = heap[0]
-        while done[i] < k:
-            for t in range(done[i], k):
-                j = picks[t]
-                similarity = np.exp(np.float64(_dot(unit, i, j, unit.shape[1])) - 1.0)
-                entry = (quality[i] * quality[j] * similarity - _dot(factor, i, j, t)) / root[t]
-                factor[i, t] = entry
-                d2[i] = max(d2[i] - entry * entry, ridge)
-            done[i] = k
-            _sink(heap, n_rows - k, 0, d2)
-            i = heap[0]
-        picks[k] = i
-        root[k] = np.sqrt(d2[i])
-        heap[0] = heap[n_rows - k - 1]
-        _sink(heap, n_rows - k - 1, 0, d2)
 
 
 @compiled
