@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ Metric = Literal["cosine", "euclidean"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
 UNIT = 2.0**-24  # rounding unit of float32
 BATCH = 10_000  # vectors added to an index between two lines of progress
+PIECE = 256  # rows in float64 at a time, few enough for the cache
 
 
 def exact_neighbors(
@@ -39,20 +41,32 @@ def exact_neighbors(
     A float32 matrix product bounds every distance from below and above; whatever may belong to the k nearest is
     measured again in float64, so that the answer does not depend on block, threads or cancellation.
     Raises DatassayError for k outside 1..N, unequal widths or values that are not finite.
-    Time O(n N d), memory O(block * (4 block + k) + block * d).
+    Time O(n N d), memory O(block * (8 block + k + d)) for every thread.
     """
+    from threadpoolctl import threadpool_limits
+
     check_metric(metric)
     _check_shapes(queries, base, k, exclude_self)
     ids = np.empty((len(queries), k), dtype=np.int64)
     distances = np.empty((len(queries), k), dtype=np.float32)
-    width = max(4 * block, 2 * k)
+    width = max(8 * block, 2 * k)
     centre = _centre(base[:width], metric)
-    for start in range(0, len(queries), block):
-        own = np.arange(start, min(start + block, len(queries)))
+
+    def search(own: np.ndarray) -> None:
         chunk, squares = _prepared(queries, own[0], own[-1] + 1, metric, centre, "queries")
         rows, found = _candidates(chunk, squares, base, k, metric, centre, width, own if exclude_self else None)
         ids[own], distances[own] = _nearest(queries[own], base, rows, found, k, metric)
+
+    threads = min(thread_count(), max(1, len(queries) // 64))
+    chunks = np.array_split(np.arange(len(queries)), max(threads, -(-len(queries) // block)))
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(search, (own for own in chunks if len(own))))
     return ids, distances
+
+
+def thread_count() -> int:
+    """Return how many threads a compiled step may use: OMP_NUM_THREADS, which every job sets, or all cores."""
+    return max(1, int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
 
 
 def check_metric(metric: str) -> None:
@@ -80,12 +94,15 @@ def _prepared(
     rows: np.ndarray, start: int, stop: int, metric: Metric, centre: np.ndarray, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return rows[start:stop] moved to the centre or scaled to unit length, in float32, and their squared norms."""
-    block = _scaled(rows[start:stop], metric) - centre
-    squares = np.einsum("ij,ij->i", block, block)
+    block, squares = np.empty((stop - start, rows.shape[1]), dtype=np.float32), np.empty(stop - start)
+    for first in range(0, stop - start, PIECE):
+        piece = _scaled(rows[start + first : min(start + first + PIECE, stop)], metric) - centre
+        block[first : first + PIECE] = piece
+        squares[first : first + PIECE] = np.einsum("ij,ij->i", piece, piece)
     _check_finite(squares[:, None], start, name)
     if metric == "cosine":
-        squares = np.ones_like(squares)  # of a zero row too, which puts it at distance 1 from everything
-    return block.astype(np.float32), squares
+        squares[:] = 1  # of a zero row too, which puts it at distance 1 from everything
+    return block, squares
 
 
 def _scaled(rows: np.ndarray, metric: Metric) -> np.ndarray:
@@ -112,24 +129,28 @@ def _candidates(
     """
     slack = UNIT * (chunk.shape[1] + 16)
     doubled = -2 * chunk
+    buffer = np.empty(len(chunk) * min(width, len(base)), dtype=np.float32)
+    number = np.min_scalar_type(len(chunk))  # 16 bits are sorted fastest
     limit = np.full(len(chunk), np.inf)  # the k-th smallest upper bound so far
-    rows, found, lower, upper = (np.empty(0, dtype=t) for t in (np.int32, np.int64, np.float64, np.float64))
+    rows, found, lower, upper = (np.empty(0, dtype=t) for t in (number, np.int64, np.float64, np.float64))
     for start in range(0, len(base), width):
         part, part_squares = _prepared(base, start, min(start + width, len(base)), metric, centre, "base")
-        product = doubled @ part.T
+        product = buffer[: len(chunk) * len(part)].reshape(len(chunk), len(part))
+        np.matmul(doubled, part.T, out=product)
         product += (part_squares * (1 - slack)).astype(np.float32)
         if own is not None:
             inside = np.flatnonzero((own >= start) & (own < start + width))
             product[inside, own[inside] - start] = np.inf
         if start == 0 and part.shape[0] > k:
             bounds = product + (2 * slack * part_squares).astype(np.float32)
-            limit = np.partition(bounds, k - 1, axis=1)[:, k - 1] + squares * (1 + 2 * slack)
+            bounds.partition(k - 1, axis=1)
+            limit = bounds[:, k - 1] + squares * (1 + 2 * slack)
         reach = np.nextafter((limit - squares * (1 - slack)).astype(np.float32), np.float32(np.inf))
         pairs = np.flatnonzero(product < np.nextafter(reach, np.float32(np.inf))[:, None])
         row, column = np.divmod(pairs, part.shape[0])
         low = product.ravel()[pairs] + squares[row] * (1 - slack)
         high = low + 2 * slack * (squares[row] + part_squares[column])
-        rows, found = np.concatenate([rows, row.astype(np.int32)]), np.concatenate([found, column + start])
+        rows, found = np.concatenate([rows, row.astype(number)]), np.concatenate([found, column + start])
         lower, upper = np.concatenate([lower, low]), np.concatenate([upper, high])
         if len(rows) > 4 * k * len(chunk) or start + width >= len(base):
             limit = np.minimum(limit, _smallest(rows, upper, k, len(chunk)))
@@ -140,7 +161,8 @@ def _candidates(
 
 def _smallest(rows: np.ndarray, values: np.ndarray, k: int, n: int) -> np.ndarray:
     """Return the k-th smallest value of every row 0..n-1, infinity where a row has fewer."""
-    order = np.lexsort((values, rows))
+    order = np.argsort(values)
+    order = order[np.argsort(rows[order], kind="stable")]
     counts = np.bincount(rows, minlength=n)
     starts = np.cumsum(counts) - counts
     result = np.full(n, np.inf)
@@ -153,21 +175,19 @@ def _nearest(
     queries: np.ndarray, base: np.ndarray, rows: np.ndarray, found: np.ndarray, k: int, metric: Metric
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measure the candidate pairs in float64 and return the k nearest of every query."""
-    exact = np.concatenate([_distances(queries[r], base[f], metric) for r, f in _pieces(rows, found, 8192)])
+    exact = np.empty(len(rows))
+    scaled = _scaled(queries, metric)
+    for start in range(0, len(rows), PIECE):
+        piece = slice(start, start + PIECE)
+        exact[piece] = _distances(scaled[rows[piece]], _scaled(base[found[piece]], metric), metric)
     order = np.lexsort((found, exact, rows))
     counts = np.bincount(rows, minlength=len(queries))
     first = order[(np.cumsum(counts) - counts)[:, None] + np.arange(k)]
     return found[first], exact[first].astype(np.float32)
 
 
-def _pieces(rows: np.ndarray, found: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size], found[start : start + size]
-
-
 def _distances(left: np.ndarray, right: np.ndarray, metric: Metric) -> np.ndarray:
-    """Distance of left[i] and right[i] in float64, by differences: equal rows are at 0."""
-    left, right = _scaled(left, metric), _scaled(right, metric)
+    """Distance of left[i] and right[i], scaled rows in float64, by differences: equal rows are at 0."""
     difference = left - right
     squared = np.einsum("ij,ij->i", difference, difference)
     if metric == "euclidean":
@@ -289,7 +309,7 @@ def recall(index: HnswIndex, vectors: np.ndarray, k: int, sample: int, rng: np.r
     _, exact = exact_neighbors(vectors[rows], vectors, k, metric=metric)
     hits = 0
     for row, ids, farthest in zip(rows, found, exact[:, -1], strict=True):
-        distances = _distances(np.broadcast_to(vectors[row], (k, vectors.shape[1])), vectors[ids], metric)
+        distances = _distances(_scaled(vectors[[row]], metric), _scaled(vectors[ids], metric), metric)
         hits += int((distances.astype(np.float32) <= farthest).sum())
     return hits / (len(rows) * k)
 

@@ -1,7 +1,6 @@
 """Exact Shapley values of training points under a K-nearest-neighbour classifier (Jia et al., VLDB 2019)."""
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from datassay.errors import DatassayError
-from datassay.neighbors import Metric, check_metric
+from datassay.neighbors import Metric, check_metric, thread_count
 from datassay.registry import estimator
 
 logger = logging.getLogger(__name__)
@@ -71,7 +70,7 @@ def knn_shapley_with_error(
     sums, squares = np.zeros(n), np.zeros(n)
     rows = max(1, min(block, v, MOST_CELLS // n))
     distances = np.empty((rows, n))
-    with ThreadPoolExecutor(_threads()) as pool:
+    with ThreadPoolExecutor(thread_count()) as pool:
         told = time.monotonic()
         for start in range(0, v, rows):
             stop = min(start + rows, v)
@@ -192,7 +191,3 @@ def _accumulate(
     threads = pool._max_workers
     split(len(part), 4 * threads, lambda a, b: shapley_rows(part, offsets, labels, points, weights, a, b))
     split(part.shape[1], threads, lambda a, b: add_columns(part, sums, squares, a, b))
-
-
-def _threads() -> int:
-    return max(1, int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
