@@ -59,7 +59,7 @@ def test_transparency_depth_and_orientation() -> None:
     "value",
     [
         COLOUR, COLOUR.tolist(), COLOUR.astype(np.int64), COLOUR.astype(np.float32), COLOUR.transpose(2, 0, 1),
-        np.array([np.array(row.tolist() + [[]], dtype=object)[:-1] for row in COLOUR], dtype=object),
+        np.array([np.array([*row.tolist(), []], dtype=object)[:-1] for row in COLOUR], dtype=object),
     ],
 )  # fmt: skip
 def test_arrays(value: Any) -> None:

@@ -1,6 +1,7 @@
 """Every source gives the same rows, exactly as written; every bad input is refused in one line with its place."""
 
 import json
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -304,6 +305,41 @@ def test_hub_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "\n" not in message
     for part in ("someone/something (subset 's', revision 'abc')", "--local-dir", "path: FOLDER"):
         assert part in message
+
+
+def test_offline_cache(tmp_path: Path, hub_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the hub's cache holds is loaded by name without network."""
+    import datasets
+    import huggingface_hub
+
+    cache = tmp_path / "cache"
+    datasets.load_dataset(str(hub_folder), name="second", cache_dir=str(cache))
+    built = next((cache / "hub").glob("second*/*/*/hub-train.arrow")).parent
+    target = cache / "someone___something/second/0.0.0" / ("a" * 40)
+    shutil.copytree(built, target)
+    (target / "hub-train.arrow").rename(target / "something-train.arrow")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the network was asked"))
+    columns = {"text": "sentence", "label": "label"}
+    for revision in (None, "a" * 40):
+        examples, _ = build(tmp_path, "hub", "someone/something", columns, subset="second", revision=revision)
+        assert examples["text"].tolist() == ["o1", "o2"]
+    with pytest.raises(DatassayError, match=r"hub data set someone/other .*cannot be loaded"):
+        build(tmp_path, "hub", "someone/other", columns)
+    with pytest.raises(DatassayError, match=r"trust_remote_code: datasets .* runs no code"):
+        build(tmp_path, "hub", "someone/something", columns, trust_remote_code=True)
+
+
+def test_array_columns(tmp_path: Path) -> None:
+    pixels = generator(3).integers(0, 256, (6, 5, 4, 3)).astype(np.uint8)
+    table = pd.DataFrame({"pixels": [image.tolist() for image in pixels], "label": [0, 1] * 3})
+    table.to_parquet(tmp_path / "d.parquet")
+    (tmp_path / "d.jsonl").write_text("\n".join(json.dumps(row) for row in table.to_dict("records")))
+    for kind in ("parquet", "jsonl"):
+        examples, _ = build(tmp_path, kind, f"d.{kind}", {"image": "pixels", "label": "label"})
+        assert [image["bytes"] for image in examples["image"]] == [encode_png(image) for image in pixels]
 
 
 def image_folder(root: Path, names: list[str]) -> None:

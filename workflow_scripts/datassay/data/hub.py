@@ -57,20 +57,22 @@ def read_hub(
 def _load(settings: Dataset, folder: Path) -> dict[str, Any]:
     import datasets
 
+    if settings.trust_remote_code:
+        raise DatassayError(
+            f"trust_remote_code: datasets {datasets.__version__} runs no code of a data set; choose a revision in "
+            "parquet form (often refs/convert/parquet)"
+        )
     local = folder.is_dir()
-    options = {"trust_remote_code": True} if settings.trust_remote_code else {}
     with tempfile.TemporaryDirectory() as scratch:
         try:
             if local and any((folder / marker).is_file() for marker in ("dataset_dict.json", "state.json")):
                 loaded = datasets.load_from_disk(str(folder), keep_in_memory=True)
             elif local:
                 loaded = datasets.load_dataset(
-                    str(folder), name=settings.subset, cache_dir=scratch, keep_in_memory=True, **options
+                    str(folder), name=settings.subset, cache_dir=scratch, keep_in_memory=True
                 )
             else:
-                loaded = datasets.load_dataset(
-                    str(settings.path), name=settings.subset, revision=settings.revision, **options
-                )
+                loaded = datasets.load_dataset(str(settings.path), name=settings.subset, revision=settings.revision)
         except Exception as error:  # each kind of fault of network, cache, builder and script has its own exception
             raise DatassayError(_complaint(settings, local, error)) from error
     return dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
