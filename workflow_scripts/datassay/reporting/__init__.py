@@ -4,7 +4,7 @@ Tables in, tables or matplotlib figures out; nothing here reads a file. pandas, 
 """
 
 from datassay.reporting.columns import column_guide, known_noise, numeric_columns, train_rows
-from datassay.reporting.curves import pruning_curves, summarise_pruning, training_curves
+from datassay.reporting.curves import pruning_curves, training_curves
 from datassay.reporting.galleries import data_card, suspicious_gallery
 from datassay.reporting.measure_figures import (
     correlation,
@@ -35,7 +35,6 @@ __all__ = [
     "pruning_curves",
     "save_figure",
     "score_detection",
-    "summarise_pruning",
     "summary_text",
     "suspicion",
     "suspicious_gallery",

@@ -33,51 +33,29 @@ FULL, RANDOM = "full", "random"
 TOGETHER = 6  # strategies that one panel holds legibly, random not counted
 
 
-def summarise_pruning(runs: "pd.DataFrame", metric: str = "accuracy") -> "pd.DataFrame":
-    """Compare every strategy and ratio with random choice and with the full data.
-
-    runs: one row per strategy, ratio and seed, with n_kept and `metric`; strategy "full" is the whole train split.
-    Returns strategy, ratio, n_kept, seeds, mean, standard_deviation (population, over seeds), minus_random (at the
-    same ratio) and minus_full; the last two are empty where there is nothing to compare with.
-    """
-    import pandas as pd
-
-    groups = runs.groupby(["strategy", "ratio"], sort=False)
-    table = pd.DataFrame(
-        {
-            "n_kept": groups["n_kept"].first(),
-            "seeds": groups[metric].size(),
-            "mean": groups[metric].mean(),
-            "standard_deviation": groups[metric].std(ddof=0),
-        }
-    ).reset_index()
-    random = table[table["strategy"] == RANDOM].set_index("ratio")["mean"]
-    full = table.loc[table["strategy"] == FULL, "mean"]
-    table["minus_random"] = table["mean"] - table["ratio"].map(random).astype(float)
-    table["minus_full"] = table["mean"] - (full.iloc[0] if len(full) else np.nan)
-    return table.sort_values(["strategy", "ratio"], ignore_index=True)
-
-
 @themed
-def pruning_curves(summary: "pd.DataFrame", *, metric: str = "test accuracy", name: str = "") -> "Figure":
-    """Draw the metric after retraining against the share of train rows kept, one line per strategy.
+def pruning_curves(summary: "pd.DataFrame", metric: str = "accuracy", *, name: str = "") -> "Figure":
+    """Draw a test metric after retraining against the share of train rows kept, one line per strategy.
 
-    summary: strategy, ratio, mean, standard_deviation, as `summarise_pruning` returns. Full data is a dashed line with
-    its band, random black. Up to 6 strategies share a panel with names at the line ends; more get a panel each, with
-    the others in grey behind.
+    summary: strategy, ratio, {metric}_mean and {metric}_std, as `selection.pruning.summarise` returns. Full data is a
+    dashed line with its band, random black. Up to 6 strategies share a panel with names at the line ends; more get
+    a panel each, with the others in grey behind.
     """
+    summary = summary.rename(columns={f"{metric}_mean": "mean", f"{metric}_std": "spread"})
+    if len(summary) and "mean" not in summary:
+        raise NotApplicable(f"the pruned models have no {metric}")
     full = summary[summary["strategy"] == FULL]
     pruned = summary[summary["strategy"] != FULL]
     if not len(pruned):
         raise NotApplicable("no pruned model was retrained")
-    lines = {s: rows.sort_values("ratio") for s, rows in pruned.groupby("strategy", sort=True)}
+    lines = {str(s): rows.sort_values("ratio") for s, rows in pruned.groupby("strategy", sort=True)}
     seeds = f" over {int(summary['seeds'].max())} seeds" if "seeds" in summary else ""
     subtitle = f"Retrained on the kept part of the train rows; error bars and band: one standard deviation{seeds}."
     others = [s for s in lines if s != RANDOM]
     others.sort(key=lambda s: -lines[s]["mean"].mean())
     if len(others) <= TOGETHER:
-        return _one_panel(lines, others, full, metric, heading("pruning", name), subtitle)
-    return _many_panels(lines, others, full, metric, heading("pruning", name), subtitle)
+        return _one_panel(lines, others, full, f"test {metric}", heading("pruning", name), subtitle)
+    return _many_panels(lines, others, full, f"test {metric}", heading("pruning", name), subtitle)
 
 
 def _one_panel(
@@ -100,7 +78,7 @@ def _one_panel(
             readable(strategy), (axes.get_xlim()[1], end), xytext=(1.03, (place - low) / (high - low)),
             textcoords="axes fraction", va="center", size=9, weight="bold",
             color=GREY if strategy == "full data" else colours.get(strategy, BLACK),
-            arrowprops={"arrowstyle": "-", "color": LIGHT, "shrinkA": 0, "shrinkB": 0}, annotation_clip=False,
+            annotation_clip=False,
         )  # fmt: skip
     return figure
 
@@ -144,14 +122,14 @@ def _many_panels(
 
 def _line(axes: "Axes", rows: "pd.DataFrame", colour: str, zorder: int) -> None:
     axes.errorbar(
-        rows["ratio"], rows["mean"], yerr=rows["standard_deviation"].fillna(0), color=colour, marker="o", markersize=4,
+        rows["ratio"], rows["mean"], yerr=rows["spread"].fillna(0), color=colour, marker="o", markersize=4,
         linewidth=1.8, elinewidth=1, capsize=2, zorder=zorder,
     )  # fmt: skip
 
 
 def _full_line(axes: "Axes", full: "pd.DataFrame") -> None:
     if len(full):
-        mean, spread = float(full["mean"].iloc[0]), float(np.nan_to_num(full["standard_deviation"].iloc[0]))
+        mean, spread = float(full["mean"].iloc[0]), float(np.nan_to_num(full["spread"].iloc[0]))
         axes.axhspan(mean - spread, mean + spread, color=LIGHT, alpha=0.5, linewidth=0, zorder=0)
         axes.axhline(mean, color=GREY, linestyle="--", linewidth=1.2, zorder=0)
 
@@ -191,8 +169,8 @@ def training_curves(metrics: "pd.DataFrame", *, name: str = "") -> "Figure":
             axes.fill_between(mean.index, groups.min(), groups.max(), color=colour, alpha=0.15, linewidth=0)
             axes.plot(mean.index, mean, color=colour, marker="o", markersize=4, linewidth=1.8)
             ends[split] = float(mean.iloc[-1])
-        axes.set(xlabel="epoch", ylabel=column, title=column)
-        axes.set_title("Cross entropy (nats)" if column == "loss" else "Accuracy (share classified right)")
+        axes.set(xlabel="epoch", title=column.capitalize())
+        axes.set_ylabel("cross entropy (nats)" if column == "loss" else "share classified as labelled")
         axes.xaxis.get_major_locator().set_params(integer=True)
         _end_names(axes, ends)
     return figure

@@ -10,6 +10,7 @@ from datassay.errors import NotApplicable
 from datassay.randomness import generator
 from datassay.reporting.style import (
     BLUE,
+    DARK,
     GREEN,
     GREY,
     RED,
@@ -42,12 +43,15 @@ def data_card(examples: "pd.DataFrame", card: Mapping[str, Any], *, seed: int = 
     names = [str(n) for n in card["label_names"]]
     kind = "image" if "image" in examples else "text"
     figure = new_figure(11.0, 8.4, str(card.get("name", "Data card")), _about(examples, len(names), kind))
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.15))
+    grid = figure.add_gridspec(2, 1, height_ratios=(1, 1.15))
+    upper, lower = (figure.add_subfigure(grid[part, 0]) for part in range(2))
     left, right = upper.subplots(1, 2)
     _class_balance(left, examples, names)
     (_image_sizes if kind == "image" else _text_lengths)(right, examples)
-    left.legend(handles=_split_handles(examples), loc="lower right" if len(names) < 3 else "best", title="split")
+    upper.legend(handles=_split_handles(examples), loc="outside upper right", ncols=4, handlelength=1.2)
     draw = _image_examples if kind == "image" else _text_examples
+    noise = " (red: known to be wrong)" if _noisy(examples).any() else ""
+    lower.suptitle(f"Examples by given label{noise}", x=0.012, ha="left", size=10.5, weight="bold")
     draw(lower, examples, names, generator(seed, "data card"))
     return figure
 
@@ -58,10 +62,15 @@ def _about(examples: "pd.DataFrame", classes: int, kind: str) -> str:
     kinds = f"{len(examples):,} {kind}{'s' if len(examples) != 1 else ''}"
     about = f"{kinds} in {classes} {'classes' if classes != 1 else 'class'} ({splits})."
     train = examples[examples["split"] == "train"]
-    if "is_noisy" in examples and len(train) and train["is_noisy"].fillna(False).astype(bool).any():
-        share = train["is_noisy"].fillna(False).astype(bool).mean()
-        about += f" {share:.1%} of the train labels are known to be wrong."
+    if _noisy(train).any():
+        about += f" {_noisy(train).mean():.1%} of the train labels are known to be wrong."
     return about
+
+
+def _noisy(examples: "pd.DataFrame") -> np.ndarray:
+    if "is_noisy" not in examples:
+        return np.zeros(len(examples), dtype=bool)
+    return examples["is_noisy"].fillna(False).to_numpy(dtype=bool)
 
 
 def _class_balance(axes: "Axes", examples: "pd.DataFrame", names: Sequence[str]) -> None:
@@ -96,14 +105,12 @@ def _split_handles(examples: "pd.DataFrame") -> list[Any]:
 def _stacked(axes: "Axes", values: np.ndarray, splits: "pd.Series", bins: np.ndarray) -> None:
     there = [s for s in SPLITS if (splits == s).any()]
     groups = [values[(splits == s).to_numpy()] for s in there]
-    axes.hist(groups, bins=bins, stacked=True, color=[SPLITS[s] for s in there])
+    axes.hist(groups, bins=bins.tolist(), stacked=True, color=[SPLITS[s] for s in there])
 
 
 def _text_lengths(axes: "Axes", examples: "pd.DataFrame") -> None:
-    words = examples["text"].fillna("").str.split().str.len()
-    if "text_b" in examples:
-        words = words + examples["text_b"].fillna("").str.split().str.len()
-    count = words.to_numpy(dtype=float)
+    columns = [examples[name] for name in ("text", "text_b") if name in examples]
+    count = np.array([[len(t.split()) if isinstance(t, str) else 0 for t in c] for c in columns]).sum(0).astype(float)
     longest = max(float(np.quantile(count, 0.995)), 1.0)
     step = max(1, int(np.ceil((longest + 1) / 40)))
     _stacked(axes, np.minimum(count, longest), examples["split"], np.arange(0, longest + 2 * step, step) - 0.5)
@@ -125,18 +132,29 @@ def _image_sizes(axes: "Axes", examples: "pd.DataFrame") -> None:
     distinct, counts = np.unique(sizes[readable_ones], axis=0, return_counts=True)
     if len(distinct) > 1:
         axes.scatter(
-            *distinct.T, s=8 + 120 * counts / counts.max(), color=BLUE, alpha=0.5, linewidths=0, rasterized=True
+            distinct[:, 0],
+            distinct[:, 1],
+            s=8 + 120 * counts / counts.max(),
+            color=BLUE,
+            alpha=0.5,
+            linewidths=0,
+            rasterized=True,
         )
         axes.set(xlabel="width (pixels)", ylabel="height (pixels)", title=f"Image size: {len(distinct)} sizes")
         axes.set(xlim=(0, distinct[:, 0].max() * 1.08), ylim=(0, distinct[:, 1].max() * 1.08))
         return
     light = np.array([i.mean() / 255 if i is not None else np.nan for i in opened])
     known = np.isfinite(light)
-    _stacked(axes, light[known], examples["split"].iloc[rows[known]], np.linspace(0, 1, 41))
+    _stacked(
+        axes,
+        light[known],
+        examples["split"].iloc[rows[known]],
+        np.linspace(light[known].min(), light[known].max() + 1e-6, 41),
+    )
     width, height = distinct[0]
     axes.set_title(f"Brightness (all images are {width} × {height} pixels)")
     note = f" of {len(rows):,} images" if len(rows) < len(examples) else ""
-    axes.set(xlabel="mean brightness (0 black, 1 white)", ylabel=f"examples{note}", xlim=(0, 1))
+    axes.set(xlabel="mean brightness (0 black, 1 white)", ylabel=f"examples{note}")
 
 
 def _choose(examples: "pd.DataFrame", classes: int, most: int, each: int, rng: np.random.Generator) -> list[list[int]]:
@@ -149,19 +167,23 @@ def _choose(examples: "pd.DataFrame", classes: int, most: int, each: int, rng: n
 def _text_examples(part: Any, examples: "pd.DataFrame", names: Sequence[str], rng: np.random.Generator) -> None:
     chosen = _choose(examples, len(names), 9, 3, rng)
     rows = [rows[i] for i in range(3) for rows in chosen if len(rows) > i][:9]
-    axes = _blank(part, "Examples")
+    axes = _blank(part)
+    noisy = _noisy(examples)
+    edge = 0.012 + 0.0079 * min(22, max(len(n) for n in names))
     for line, row in enumerate(sorted(rows, key=lambda row: examples["label"].iloc[row])):
         y = 1 - (line + 0.5) / max(len(rows), 6)
         example = examples.iloc[row]
         text = f"{example['text']}" + (f"  |  {example['text_b']}" if "text_b" in examples else "")
-        axes.text(0.165, y, printable(names[example["label"]], 22), ha="right", va="center", size=9, weight="bold")
-        axes.text(0.18, y, wrapped(text, 118, 2), ha="left", va="center", size=8.5, linespacing=1.25)
+        label = printable(names[example["label"]], 22)
+        axes.text(edge, y, label, ha="right", va="center", size=9, weight="bold", color=RED if noisy[row] else DARK)
+        limit = int((0.99 - edge) / 0.0071)
+        axes.text(edge + 0.015, y, wrapped(text, limit, 2), ha="left", va="center", size=8.5, linespacing=1.25)
 
 
 def _image_examples(part: Any, examples: "pd.DataFrame", names: Sequence[str], rng: np.random.Generator) -> None:
     chosen = _choose(examples, len(names), 12, 3, rng)
+    noisy = _noisy(examples)
     panels = part.subplots(3, len(chosen), squeeze=False)
-    part.suptitle("Examples", x=0.012, ha="left", size=10.5, weight="bold")
     for column, rows in enumerate(chosen):
         for line in range(3):
             axes = panels[line, column]
@@ -169,53 +191,75 @@ def _image_examples(part: Any, examples: "pd.DataFrame", names: Sequence[str], r
             _show(axes, _open(examples["image"].iloc[row]) if row is not None else None, absent=row is None)
         label = names[examples["label"].iloc[rows[0]]]
         panels[0, column].set_title(wrapped(label, max(8, 84 // len(chosen)), 2), size=8.5, loc="center")
+        for axes, row in zip(panels[:, column], rows, strict=False):
+            if noisy[row]:
+                axes.spines[:].set(visible=True, color=RED, linewidth=2.5)
 
 
 @themed
 def suspicious_gallery(
-    suspicious: "pd.DataFrame", images: Sequence[Any] | None = None, *, most: int = 24, name: str = ""
+    suspicious: "pd.DataFrame", examples: "pd.DataFrame | None" = None, *, most: int = 24, name: str = ""
 ) -> "Figure":
     """Draw the most suspicious examples with given and suggested label, and the true one where it is known.
 
-    suspicious: as `list_suspicious` returns. images: one {bytes, path} mapping (or encoded bytes) per row, for image
-    data. most: rows drawn (half of it for texts).
+    suspicious: as `list_suspicious` returns. examples: for images, the table that holds them, with example_id.
+    most: rows drawn (half of it for texts).
     """
     if not len(suspicious):
         raise NotApplicable("no suspicious example was listed")
-    return (_image_gallery if images is not None else _text_gallery)(suspicious, images, most, name)
+    if examples is None or "image" not in examples:
+        return _text_gallery(suspicious, most, name)
+    suspicious = suspicious.head(most)
+    found = examples[examples["example_id"].isin(suspicious["example_id"])].set_index("example_id")["image"]
+    images = [found.get(example_id) for example_id in suspicious["example_id"]]
+    return _image_gallery(suspicious, images, name)
 
 
 _LEGEND = "given label → suggested label"
 _TRUTH = "; green: the suggestion is the true label, red: it is not"
 
 
-def _text_gallery(suspicious: "pd.DataFrame", _: Any, most: int, name: str) -> "Figure":
+def _text_gallery(suspicious: "pd.DataFrame", most: int, name: str) -> "Figure":
     rows = suspicious.head(max(1, most // 2))
-    height = 1.0 + 0.47 * len(rows)
-    figure = new_figure(11.5, height, heading("most likely mislabelled", name), _LEGEND + _truth_note(rows))
-    axes = _blank(figure, "")
+    changes = [_change(row, 19) for _index, row in rows.iterrows()]
+    edge = 0.03 + 0.0073 * (max(map(len, changes)) + 2)
+    texts = [wrapped(_text_of(row), int((0.99 - edge) / 0.0068), 2) for _index, row in rows.iterrows()]
+    step = 0.29 + 0.16 * max(text.count("\n") for text in texts)
+    figure = new_figure(
+        11.5, 0.85 + step * len(rows), heading("most likely mislabelled", name), _LEGEND + _truth_note(rows)
+    )
+    axes = _blank(figure)
     for line, (_index, row) in enumerate(rows.iterrows()):
         y = 1 - (line + 0.5) / len(rows)
         if line:
             axes.axhline(1 - line / len(rows), color="#E8EAED", linewidth=0.8)
         axes.text(0.012, y, f"{row['rank']}", ha="right", va="center", size=8.5, color=GREY)
-        axes.text(0.025, y, _change(row, 19), ha="left", va="center", size=8.5, weight="bold", color=_verdict(row))
-        text = next((row[c] for c in ("text", "example_id") if isinstance(row.get(c), str)), "")
-        text += f"  |  {row['text_b']}" if isinstance(row.get("text_b"), str) else ""
-        axes.text(0.335, y, wrapped(text, 98, 2), ha="left", va="center", size=8.5, linespacing=1.2)
+        axes.text(0.025, y, changes[line], ha="left", va="center", size=8.5, weight="bold", color=_verdict(row))
+        axes.text(edge, y, texts[line], ha="left", va="center", size=8.5, linespacing=1.2)
     return figure
 
 
-def _image_gallery(suspicious: "pd.DataFrame", images: Sequence[Any], most: int, name: str) -> "Figure":
-    rows = suspicious.head(most)
+def _text_of(row: "pd.Series") -> str:
+    text = next((row[c] for c in ("text", "example_id") if isinstance(row.get(c), str)), "")
+    return text + (f"  |  {row['text_b']}" if isinstance(row.get("text_b"), str) else "")
+
+
+def _image_gallery(suspicious: "pd.DataFrame", images: Sequence[Any], name: str) -> "Figure":
+    rows = suspicious
     across = min(8, max(4, len(rows)))
     down = -(-len(rows) // across)
-    figure = new_figure(11.0, 0.9 + 1.85 * down, heading("most likely mislabelled", name), _LEGEND + _truth_note(rows))
+    short = all(len(_change(row, 19)) <= 15 for _index, row in rows.iterrows())
+    figure = new_figure(
+        11.0,
+        0.8 + (1.45 if short else 1.62) * down,
+        heading("most likely mislabelled", name),
+        _LEGEND + _truth_note(rows),
+    )
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes, (index, (_label, row)) in zip(panels, enumerate(rows.iterrows()), strict=False):
         _show(axes, _open(images[index]))
         axes.set_title(
-            wrapped(row["label"], 17, 1) + "\n→ " + wrapped(_or_dash(row["suggested_label"]), 15, 1),
+            _change(row, 19) if short else _change(row, 16).replace(" → ", "\n→ "),
             size=8.5, loc="center", color=_verdict(row),
         )  # fmt: skip
     for axes in panels[len(rows) :]:
@@ -238,13 +282,13 @@ def _truth_note(rows: "pd.DataFrame") -> str:
 def _verdict(row: "pd.Series") -> str:
     true = row.get("true_label")
     if not isinstance(true, str):
-        return "#1F2430"
+        return DARK
     return GREEN if true == row["suggested_label"] else RED
 
 
-def _blank(part: Any, title: str) -> "Axes":
+def _blank(part: Any) -> "Axes":
     axes = part.add_subplot()
-    axes.set(xlim=(0, 1), ylim=(0, 1), title=title)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.set_axis_off()
     return axes
 

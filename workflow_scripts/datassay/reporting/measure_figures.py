@@ -1,12 +1,11 @@
 """Figures of measures and values: data map, distributions, correlation, detection of label noise."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from datassay.errors import NotApplicable
-from datassay.reporting.columns import Guide, numeric_columns
+from datassay.reporting.columns import Guide, column_guide, numeric_columns
 from datassay.reporting.style import (
     BLACK,
     BLUE,
@@ -24,6 +23,8 @@ from datassay.reporting.style import (
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.colorizer import ColorizingArtist
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 MOST_POINTS = 20_000  # above it a map shows density, not points
@@ -54,11 +55,11 @@ def data_map(
     _need(measures, "avg_conf", "variability")
     confidence, variability = (measures[c].to_numpy(dtype=float) for c in ("avg_conf", "variability"))
     wrong = _wrong(is_noisy, len(measures))
-    known = wrong is not None
+    ringed = "" if wrong is None else f"; ringed: {int(wrong.sum()):,} labels known to be wrong"
     figure = new_figure(
         8.6, 7.0, heading("data map", name),
         f"{len(measures):,} train examples over the epochs of the first seed. Top: easy to learn; right: ambiguous; "
-        "bottom: hard to learn" + (f"; ringed: {int(wrong.sum()):,} labels known to be wrong" if known else ""),
+        f"bottom: hard to learn{ringed}",
     )  # fmt: skip
     grid = figure.add_gridspec(2, 2, width_ratios=(5, 1), height_ratios=(1, 5))
     axes = figure.add_subplot(grid[1, 0])
@@ -70,7 +71,7 @@ def data_map(
     if drawn is not None:
         corner = figure.add_subplot(grid[0, 1])
         corner.set_axis_off()
-        bar = figure.colorbar(drawn, ax=corner, orientation="horizontal", fraction=0.35, aspect=9, location="bottom")
+        bar = figure.colorbar(drawn, cax=corner.inset_axes((0.0, 0.72, 1.0, 0.13)), orientation="horizontal")
         bar.set_label("correct\n(share of epochs)", size=8.5)
         bar.set_ticks([0, 0.5, 1])
         bar.outline.set_visible(False)
@@ -84,36 +85,49 @@ def data_map(
 
 def _map_points(
     axes: "Axes", x: np.ndarray, y: np.ndarray, shade: np.ndarray, wrong: np.ndarray | None
-) -> "object | None":
+) -> "ColorizingArtist | None":
     size = float(np.clip(9000 / max(len(x), 1), 5, 30))
-    style = {"s": size, "linewidths": 0, "rasterized": True, "alpha": 0.8}
+    style: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True, "alpha": 0.8}
     if np.isnan(shade).all():
         drawn = None
         axes.scatter(x, y, color=BLUE, **style)
     else:
-        drawn = axes.scatter(x, y, c=shade, cmap="viridis", vmin=0, vmax=1, **style)
+        drawn = axes.scatter(x, y, c=shade, cmap=_shades(), vmin=0, vmax=1, **style)
     if wrong is not None:
         axes.scatter(
-            x[wrong], y[wrong], s=size * 2.2, facecolors="none", edgecolors=NOISY, linewidths=0.9, rasterized=True,
+            x[wrong], y[wrong], s=size * 1.9, facecolors="none", edgecolors=NOISY, linewidths=0.8, rasterized=True,
             label="label known to be wrong",
         )  # fmt: skip
         axes.legend(loc="upper right")
     return drawn
 
 
-def _map_cells(axes: "Axes", x: np.ndarray, y: np.ndarray, shade: np.ndarray) -> "object | None":
-    style = {"gridsize": 60, "linewidths": 0.2, "rasterized": True, "extent": (0, max(x.max(), 1e-9), 0, 1)}
+def _map_cells(axes: "Axes", x: np.ndarray, y: np.ndarray, shade: np.ndarray) -> "ColorizingArtist | None":
+    style: dict[str, Any] = {
+        "gridsize": 60,
+        "linewidths": 0.2,
+        "rasterized": True,
+        "extent": (0, max(x.max(), 1e-9), 0, 1),
+    }
     if np.isnan(shade).all():
         axes.hexbin(x, y, bins="log", cmap="Blues", mincnt=1, **style)
         return None
-    return axes.hexbin(x, y, C=shade, reduce_C_function=np.mean, cmap="viridis", vmin=0, vmax=1, **style)
+    return axes.hexbin(x, y, C=shade, reduce_C_function=np.mean, cmap=_shades(), vmin=0, vmax=1, **style)
 
 
-def _margin(axes: "Axes", values: np.ndarray, wrong: np.ndarray | None, along: str) -> None:
-    orientation = "vertical" if along == "x" else "horizontal"
+def _shades() -> "Colormap":
+    """Return viridis without its yellow end, which is hard to see on white."""
+    import matplotlib as mpl
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0, 0.85, 256)))
+
+
+def _margin(axes: "Axes", values: np.ndarray, wrong: np.ndarray | None, along: Literal["x", "y"]) -> None:
+    orientation: Literal["vertical", "horizontal"] = "vertical" if along == "x" else "horizontal"
     edges = np.linspace(0, 1, 41) if along == "y" else np.linspace(0, max(values.max(), 1e-9), 41)
     groups = [values] if wrong is None else [values[~wrong], values[wrong]]
-    axes.hist(groups, bins=edges, stacked=True, orientation=orientation, color=[CLEAN, NOISY][: len(groups)])
+    axes.hist(groups, bins=edges.tolist(), stacked=True, orientation=orientation, color=[CLEAN, NOISY][: len(groups)])
     axes.tick_params(labelleft=along == "x", labelbottom=along == "y")
     axes.grid(False)
     if along == "x":
@@ -125,12 +139,13 @@ def _margin(axes: "Axes", values: np.ndarray, wrong: np.ndarray | None, along: s
 
 @themed
 def distributions(
-    measures: "pd.DataFrame", guide: Guide, is_noisy: np.ndarray | None = None, *, name: str = ""
+    measures: "pd.DataFrame", is_noisy: np.ndarray | None = None, guide: Guide | None = None, *, name: str = ""
 ) -> "Figure":
     """Draw a histogram of every measure and value, wrong labels beside right ones where they are known.
 
-    measures: n rows. guide: as `column_guide` returns. is_noisy: [n] 1 wrong, 0 right, NaN unknown.
+    measures: n train rows of the assay. is_noisy: [n] 1 wrong, 0 right, NaN unknown. guide: else `column_guide()`.
     """
+    guide = guide or column_guide()
     columns = numeric_columns(measures, guide)
     _some(columns)
     wrong = _wrong(is_noisy, len(columns))
@@ -143,7 +158,7 @@ def distributions(
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes in panels[columns.shape[1] :]:
         axes.set_axis_off()
-    for axes, column in zip(panels, columns, strict=False):
+    for axes, column in zip(panels, map(str, columns), strict=False):
         family = guide[column.partition(".")[0]][0]
         _one_distribution(axes, columns[column].to_numpy(), wrong)
         axes.set_title(readable(column), color=FAMILIES.get(family, GREY), size=9.5)
@@ -154,7 +169,7 @@ def distributions(
         axes.set_ylabel("examples" if wrong is None else "density")
     for axes in panels[max(0, columns.shape[1] - across) : columns.shape[1]]:
         axes.set_xlabel("value")
-    _legend(figure, [guide[c.partition(".")[0]][0] for c in columns], noise=wrong is not None)
+    _legend(figure, [guide[c.partition(".")[0]][0] for c in map(str, columns)], noise=wrong is not None)
     return figure
 
 
@@ -187,19 +202,21 @@ def _one_distribution(axes: "Axes", values: np.ndarray, wrong: np.ndarray | None
 
 
 @themed
-def correlation(measures: "pd.DataFrame", guide: Guide, *, name: str = "") -> "Figure":
+def correlation(measures: "pd.DataFrame", guide: Guide | None = None, *, name: str = "") -> "Figure":
     """Draw Spearman's rank correlation of all measures and values, similar ones side by side.
 
-    measures: n rows; rows with a missing value are left out pair by pair, constant columns altogether.
+    measures: n train rows of the assay; missing values are left out pair by pair, constant columns altogether.
+    guide: else `column_guide()`.
     Time O(columns^2 n), memory O(columns n).
     """
     import seaborn as sns
     from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
     from scipy.spatial.distance import squareform
 
+    guide = guide or column_guide()
     columns = numeric_columns(measures, guide)
     _some(columns)
-    constant = [c for c in columns if not columns[c].nunique() > 1]
+    constant = [str(c) for c in columns if not columns[c].nunique() > 1]
     rho = columns.drop(columns=constant).rank().corr(min_periods=3).fillna(0.0)
     if len(rho) < 2:
         raise NotApplicable(f"correlation needs two columns that vary, there are {len(rho)}")
@@ -259,7 +276,7 @@ def detection(table: "pd.DataFrame", *, name: str = "") -> "Figure":
                 bar.set(alpha=0.45, hatch="////", edgecolor="white", linewidth=0)
         axes.axvline(line, color=BLACK, linestyle=(0, (4, 3)), linewidth=1)
         axes.text(line, len(table) - 0.3, f" {meaning}", size=8, color=BLACK, va="bottom", ha="left")
-        label_bars(axes, table[column], [f"{value:.3f}" for value in table[column]], 0.008)
+        label_bars(axes, table[column].tolist(), [f"{value:.3f}" for value in table[column]], 0.008)
         axes.set(xlim=(0, 1.1), xticks=np.arange(0, 1.01, 0.25), ylim=(-0.6, len(table) + 0.35))
         axes.grid(False, axis="y")
     left.set_yticks(np.arange(len(table)), [readable(c) for c in table["column"]])
@@ -271,17 +288,19 @@ def detection(table: "pd.DataFrame", *, name: str = "") -> "Figure":
 
 @themed
 def value_histogram(
-    values: Mapping[str, np.ndarray], is_noisy: np.ndarray | None = None, *, name: str = ""
+    measures: "pd.DataFrame", is_noisy: np.ndarray | None = None, guide: Guide | None = None, *, name: str = ""
 ) -> "Figure":
     """Draw the histogram of every estimator's values, wrong labels stacked on right ones where they are known.
 
-    values: {estimator: [n]}. is_noisy: [n] 1 wrong, 0 right, NaN unknown.
+    measures: n train rows of the assay. is_noisy: [n] 1 wrong, 0 right, NaN unknown. guide: else `column_guide()`.
     """
-    values = {k: np.asarray(v, dtype=float)[np.isfinite(v)] for k, v in values.items() if np.isfinite(v).any()}
+    guide = guide or column_guide()
+    columns = numeric_columns(measures, guide)
+    values = {str(c): columns[c].to_numpy() for c in columns if guide[str(c).partition(".")[0]][0] == "value"}
+    values = {name: value for name, value in values.items() if np.isfinite(value).any()}
     if not values:
         raise NotApplicable("no data values were estimated")
-    lengths = {len(v) for v in values.values()}
-    wrong = _wrong(is_noisy, lengths.pop()) if len(lengths) == 1 else None
+    everyone = _wrong(is_noisy, len(columns))
     across = min(2, len(values))
     down = -(-len(values) // across)
     figure = new_figure(
@@ -292,6 +311,8 @@ def value_histogram(
     for axes in panels[len(values) :]:
         axes.set_axis_off()
     for axes, (estimator, value) in zip(panels, values.items(), strict=False):
+        known = np.isfinite(value)
+        value, wrong = value[known], None if everyone is None else everyone[known]
         low, high = np.quantile(value, (0.001, 0.999))
         low, high = min(low, 0.0), max(high, 0.0)
         inside = np.clip(value, low, high)

@@ -21,7 +21,7 @@ P = ParamSpec("P")
 
 # Okabe and Ito's palette.
 BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-SKY, YELLOW, BLACK, GREY, LIGHT = "#56B4E9", "#F0E442", "#000000", "#6B7280", "#D5D9DF"
+SKY, YELLOW, BLACK, GREY, LIGHT, DARK = "#56B4E9", "#F0E442", "#000000", "#6B7280", "#D5D9DF", "#1F2430"
 CLEAN, NOISY = "#8FB8D8", RED
 SPLITS = {"train": BLUE, "validation": ORANGE, "valuation": GREEN, "test": PURPLE}
 FAMILIES = {
@@ -36,6 +36,7 @@ FAMILIES = {
 }
 FONT = "DejaVu Sans"  # shipped with matplotlib, so that a figure is the same on every machine
 MISSING_GLYPH = "□"
+_INVISIBLE = ("Cc", "Cf", "Cs", "Mn", "Me")
 
 _SETTINGS: dict[str, Any] = {
     "font.family": FONT,
@@ -53,8 +54,8 @@ _SETTINGS: dict[str, Any] = {
     "axes.unicode_minus": True,
     "grid.color": "#E8EAED",
     "grid.linewidth": 0.8,
-    "text.color": "#1F2430",
-    "axes.labelcolor": "#1F2430",
+    "text.color": DARK,
+    "axes.labelcolor": DARK,
     "xtick.color": "#454B57",
     "ytick.color": "#454B57",
     "xtick.labelsize": 8.5,
@@ -77,7 +78,7 @@ def theme() -> Iterator[None]:
 
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_SETTINGS)
+        mpl.rcParams.update(_SETTINGS)  # type: ignore[arg-type]
         yield
 
 
@@ -98,11 +99,12 @@ def themed(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":
 def new_figure(width: float, height: float, title: str, subtitle: str = "") -> "Figure":
     """Return a figure (inches) with its title, what it shows in smaller letters, and the rest laid out below."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    lines = textwrap.wrap(subtitle, int(width * 13.5))
+    lines = textwrap.wrap(subtitle, int(width * 14))
     top = 0.38 + 0.19 * len(lines)
-    figure.get_layout_engine().set(rect=(0.01, 0.01, 0.98, 1 - top / height - 0.01), w_pad=0.06, h_pad=0.06)  # type: ignore[union-attr]
+    layout = ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 1 - top / height - 0.01), w_pad=0.06, h_pad=0.06)
+    figure = Figure(figsize=(width, height), layout=layout)
     figure.text(0.12 / width, 1 - 0.12 / height, printable(title), size=13, weight="bold", va="top")
     figure.text(
         0.12 / width, 1 - 0.40 / height, printable("\n".join(lines), lines=True), size=9.5, color=GREY, va="top"
@@ -139,10 +141,8 @@ def printable(text: object, limit: int | None = None, *, lines: bool = False) ->
     parts = str(text).split("\n") if lines else [str(text)]
     kept = []
     for part in parts:
-        characters = [
-            c for c in " ".join(part.split()) if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Mn", "Me")
-        ]
-        kept.append("".join(c if ord(c) in _glyphs() else MISSING_GLYPH for c in characters))
+        visible = "".join(c for c in part if c.isspace() or unicodedata.category(c) not in _INVISIBLE)
+        kept.append("".join(c if ord(c) in _glyphs() else MISSING_GLYPH for c in " ".join(visible.split())))
     whole = "\n".join(kept)
     if limit is not None and len(whole) > limit:
         whole = whole[: limit - 1].rstrip() + "…"
@@ -192,7 +192,10 @@ def spread_labels(heights: Sequence[float], gap: float, low: float, high: float)
 def label_bars(axes: "Axes", lengths: Sequence[float], texts: Sequence[str], room: float) -> None:
     """Write a text at the end of every horizontal bar, `room` (in units of x) away from it."""
     for row, (length, text) in enumerate(zip(lengths, texts, strict=True)):
-        axes.text(length + room, row, text, va="center", ha="left", size=8, color=GREY)
+        axes.text(
+            length + room, row, text, va="center", ha="left", size=8, color=GREY, zorder=4,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        )  # fmt: skip
 
 
 def save_figure(figure: "Figure", path: PathLike) -> None:
