@@ -55,8 +55,8 @@ def test_excluding_self_keeps_duplicates(block: int) -> None:
 
 def test_order_survives_the_cancellation_of_a_float32_product() -> None:
     rng = np.random.default_rng(2)
-    base = (1e4 + rng.normal(size=(500, 64))).astype(np.float32)
-    base[250:] = base[:250] + rng.normal(scale=1e-2, size=(250, 64)).astype(np.float32)
+    groups = np.repeat(rng.normal(scale=100, size=(10, 64)), 50, axis=0)
+    base = (1e4 + groups + rng.normal(scale=0.1, size=(500, 64))).astype(np.float32)
     every = np.linalg.norm(base[:, None].astype(np.float64) - base[None].astype(np.float64), axis=2)
     ids, _ = exact_neighbors(base, base, 10, metric="euclidean", block=16)
     np.testing.assert_array_equal(ids, np.argsort(every, axis=1, kind="stable")[:, :10])
