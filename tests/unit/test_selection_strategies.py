@@ -170,12 +170,16 @@ def test_ccs_of_constant_scores_and_bad_options() -> None:
 
 
 def test_moderate_takes_the_middle() -> None:
-    # class 0 around 0: distances 1, 1, 3, 3; class 1 around 100: 2, 2; class of one: 0. Median 2.
-    features = np.array([[-1.0], [1], [-3], [3], [98], [102], [7]])
-    ranking = moderate(features, np.array([0, 0, 0, 0, 1, 1, 2]), generator())
-    assert set(ranking[:2]) == {4, 5}
-    assert set(ranking[2:6]) == {0, 1, 2, 3}
-    assert ranking[6] == 6
+    # distances: class 0: 1, 1, 30, 30; class 1: 2, 2; class 2: 10, 10; class of one: 0. Median 2, mean 9.6.
+    features = np.array([[-1.0], [1], [-30], [30], [98], [102], [490], [510], [7]])
+    ranking = moderate(features, np.array([0, 0, 0, 0, 1, 1, 2, 2, 3]), generator())
+    assert [set(ranking[a:b]) for a, b in ((0, 2), (2, 4), (4, 5), (5, 7), (7, 9))] == [
+        {4, 5},
+        {0, 1},
+        {8},
+        {6, 7},
+        {2, 3},
+    ]
 
 
 def test_prototypes_keeps_the_far_ones() -> None:
