@@ -9,17 +9,20 @@ with step(snakemake) as job:
     from datassay.reporting.views import model_view
     from datassay.storage import load_table, read_csv
 
+    name = f"{job.wildcards.dataset}, {job.wildcards.model}"
+    view = reporting.train_rows(model_view(load_table(job.input.assay), job.wildcards.model, job.params.main_model))
     examples = load_table(job.input.examples)
+    wrong = reporting.known_noise(view)
+    suspicious = read_csv(job.input.suspicious)
     metrics = pd.concat([load_table(file) for file in job.input.metrics], ignore_index=True)
-    view = model_view(load_table(job.input.assay), job.wildcards.model, job.params.main_model)
-    figures = {
-        "data_map": lambda: reporting.data_map(view),
-        "training_curves": lambda: reporting.training_curves(metrics),
-        "distributions": lambda: reporting.distributions(view),
-        "correlation": lambda: reporting.correlation(view),
-        "detection": lambda: reporting.detection(load_table(job.input.detection)),
-        "suspicious": lambda: reporting.suspicious_gallery(read_csv(job.input.suspicious), examples),
-        "values": lambda: reporting.value_histogram(view, "knn_shapley"),
+    draw = {
+        "data_map": lambda: reporting.data_map(view, wrong, name=name),
+        "training_curves": lambda: reporting.training_curves(metrics, name=name),
+        "distributions": lambda: reporting.distributions(view, wrong, name=name),
+        "correlation": lambda: reporting.correlation(view, name=name),
+        "detection": lambda: reporting.detection(load_table(job.input.detection), name=name),
+        "suspicious": lambda: reporting.suspicious_gallery(suspicious, examples, name=name),
+        "values": lambda: reporting.value_histogram(view, wrong, name=name),
     }
-    for name, draw in figures.items():
-        reporting.save_figure(draw(), job.output[name])
+    for figure, function in draw.items():
+        reporting.save_figure(function(), job.output[figure])

@@ -13,4 +13,4 @@ with step(snakemake) as job:
     table = summarise(results)
     save_table(job.output.table, table)
     save_csv(job.output.csv, table)
-    save_figure(pruning_curves(results), job.output.figure)
+    save_figure(pruning_curves(table, name=f"{job.wildcards.dataset}, {job.wildcards.model}"), job.output.figure)

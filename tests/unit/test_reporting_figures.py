@@ -43,6 +43,7 @@ def measures(n: int = 200) -> tuple[pd.DataFrame, np.ndarray]:
             "example_id": [f"e{i}" for i in range(n)],
             "avg_conf": confidence,
             "variability": rng.random(n) / 2,
+            "correctness": np.round(confidence, 1),
             "forgetting": pd.array(rng.integers(0, 5, n), dtype="Int64"),
             "flat": 3.0,
             "knn_shapley": confidence - 0.5,
@@ -109,8 +110,8 @@ def title(figure) -> str:
 
 TABLE, WRONG = measures()
 FIGURES = {
-    "data_map": lambda: reporting.data_map(TABLE, np.linspace(0, 1, 200), WRONG, name="trec"),
-    "data_map_alone": lambda: reporting.data_map(TABLE, name="trec"),
+    "data_map": lambda: reporting.data_map(TABLE, WRONG, name="trec"),
+    "data_map_alone": lambda: reporting.data_map(TABLE.drop(columns="correctness"), name="trec"),
     "distributions": lambda: reporting.distributions(TABLE, WRONG, GUIDE, name="trec"),
     "distributions_alone": lambda: reporting.distributions(TABLE, guide=GUIDE, name="trec"),
     "detection": lambda: reporting.detection(reporting.score_detection(TABLE, WRONG, GUIDE), name="trec"),
@@ -211,7 +212,7 @@ def test_nothing_to_draw_is_a_figure_that_says_why(draw, reason: str) -> None:
 def test_a_handful_of_examples_can_be_drawn(n: int) -> None:
     table, wrong = measures(n)
     for figure in (
-        reporting.data_map(table, np.ones(n), wrong),
+        reporting.data_map(table, wrong),
         reporting.distributions(table, wrong, GUIDE),
         reporting.correlation(table, GUIDE),
         reporting.value_histogram(table, wrong, GUIDE),
@@ -221,14 +222,9 @@ def test_a_handful_of_examples_can_be_drawn(n: int) -> None:
 
 def test_large_data_are_drawn_as_cells_not_points() -> None:
     table, wrong = measures(30_000)
-    figure = reporting.data_map(table, np.linspace(0, 1, 30_000), wrong)
+    figure = reporting.data_map(table, wrong)
     figure.draw_without_rendering()
     assert sum(len(c.get_offsets()) for axes in figure.axes for c in axes.collections) < 10_000
-
-
-def test_epochs_correct_is_the_share_of_right_epochs() -> None:
-    logits = np.array([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]], dtype=np.float32)
-    np.testing.assert_array_equal(reporting.epochs_correct(logits, np.array([0, 1])), [0.5, 1.0])
 
 
 def test_labels_are_spread_in_order_and_within_bounds() -> None:

@@ -11,7 +11,6 @@ from datassay.reporting.measure_figures import (
     data_map,
     detection,
     distributions,
-    epochs_correct,
     value_histogram,
 )
 from datassay.reporting.style import save_figure
@@ -26,7 +25,6 @@ __all__ = [
     "data_map",
     "detection",
     "distributions",
-    "epochs_correct",
     "final_accuracy",
     "join_assay",
     "known_noise",

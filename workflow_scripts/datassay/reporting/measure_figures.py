@@ -30,27 +30,13 @@ if TYPE_CHECKING:
 MOST_POINTS = 20_000  # above it a map shows density, not points
 
 
-def epochs_correct(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the share of epochs after which each example is classified as labelled, [n]; logits [E, n, C]."""
-    right = np.zeros(len(labels))
-    for epoch in logits:
-        right += np.asarray(epoch).argmax(axis=1) == labels
-    return right / len(logits)
-
-
 @themed
-def data_map(
-    measures: "pd.DataFrame",
-    correctness: np.ndarray | None = None,
-    is_noisy: np.ndarray | None = None,
-    *,
-    name: str = "",
-) -> "Figure":
+def data_map(measures: "pd.DataFrame", is_noisy: np.ndarray | None = None, *, name: str = "") -> "Figure":
     """Draw variability against mean confidence, coloured by correctness (dataset cartography).
 
-    measures: avg_conf and variability of n rows. correctness: [n] share of epochs classified right (`epochs_correct`).
-    is_noisy: [n] 1 wrong label, 0 right, NaN unknown; wrong ones are ringed. Above 20,000 rows cells are drawn instead
-    of points. Source: Swayamdipta et al., EMNLP 2020.
+    measures: avg_conf, variability and, for the colour, correctness of n train rows. is_noisy: [n] 1 wrong label,
+    0 right, NaN unknown; wrong ones are ringed. Above 20,000 rows cells are drawn instead of points.
+    Source: Swayamdipta et al., EMNLP 2020.
     """
     _need(measures, "avg_conf", "variability")
     confidence, variability = (measures[c].to_numpy(dtype=float) for c in ("avg_conf", "variability"))
@@ -64,7 +50,9 @@ def data_map(
     grid = figure.add_gridspec(2, 2, width_ratios=(5, 1), height_ratios=(1, 5))
     axes = figure.add_subplot(grid[1, 0])
     above, beside = figure.add_subplot(grid[0, 0], sharex=axes), figure.add_subplot(grid[1, 1], sharey=axes)
-    shade = np.full(len(measures), np.nan) if correctness is None else np.asarray(correctness, dtype=float)
+    shade = np.full(len(measures), np.nan)
+    if "correctness" in measures:
+        shade = measures["correctness"].to_numpy(dtype=float)
     drawn = _map_cells(axes, variability, confidence, shade) if len(measures) > MOST_POINTS else _map_points(
         axes, variability, confidence, shade, wrong
     )  # fmt: skip

@@ -18,11 +18,11 @@ def model_view(assay: "pd.DataFrame", model: str, main_model: str) -> "pd.DataFr
     the assay holds for the main model, is computed again from the columns of the model asked for.
     """
     if model == main_model:
-        others = [name for name in assay if "." in name and name.partition(".")[0] in _measured()]
+        others = [name for name in map(str, assay) if "." in name and name.partition(".")[0] in _measured()]
         return assay.drop(columns=others)
     suffix = f".{model}"
-    about = [name for name in assay if name.partition(".")[0] not in _measured() and name not in DERIVED]
-    own = [name for name in assay if name.endswith(suffix)]
+    about = [name for name in map(str, assay) if name.partition(".")[0] not in _measured() and name not in DERIVED]
+    own = [name for name in map(str, assay) if name.endswith(suffix)]
     return add_suspicion(assay[about + own].rename(columns={name: name.removesuffix(suffix) for name in own}))
 
 
