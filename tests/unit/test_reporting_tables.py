@@ -7,6 +7,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from datassay.errors import DatassayError, NotApplicable
 from datassay.reporting import columns, summary, suspicious, tables
+from datassay.storage import read_csv, save_csv
 
 NAMES = ["cat", "dog", "owl"]
 
@@ -171,6 +172,16 @@ def test_the_list_takes_predictions_where_there_is_no_suggestion(guide: None) ->
     assert found[["example_id", "suggested_label"]].values.tolist() == [["c", "dog"], ["d", "owl"], ["a", "cat"]]
     with pytest.raises(DatassayError, match=r"predicted: shape \(3,\)"):
         suspicious.list_suspicious(joined, 10, NAMES, predicted=np.zeros(3, dtype=int))
+
+
+def test_labels_that_are_digits_stay_texts_in_csv(guide: None, tmp_path) -> None:
+    measured = {"m": {"label_quality": family(self_confidence=[0.3, 0.0, 0.1, 0.0], suggested_label=[2, 0, 1, 1])}}
+    names = ["0", "01", "NA"]
+    found = suspicious.list_suspicious(tables.join_assay(examples(), measured, {}, "m", names), 10, names)
+    save_csv(tmp_path / "suspicious.csv", found)
+    again = read_csv(tmp_path / "suspicious.csv")
+    for column in ("label", "suggested_label", "true_label"):
+        assert again[column].tolist() == found[column].tolist()
 
 
 def test_final_accuracy_is_of_the_last_epoch_of_every_seed() -> None:

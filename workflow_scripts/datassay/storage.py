@@ -164,6 +164,20 @@ def save_csv(path: PathLike, table: "pd.DataFrame") -> None:
         safe.to_csv(temporary, index=False)
 
 
+# Read as text whatever they look like: ids and class names may be digits.
+TEXT_COLUMNS = ("example_id", "label", "suggested_label", "true_label", "text", "text_b", "image_path")
+
+
+def read_csv(path: PathLike) -> "pd.DataFrame":
+    """Load what `save_csv` wrote; empty cells are missing, and texts such as "NA" stay texts."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT_COLUMNS, str))
+    except (OSError, ValueError) as error:
+        raise DatassayError(f"{path}: cannot be read ({error}), delete it and run again") from error
+
+
 def save_json(path: PathLike, content: Any) -> None:
     """Save JSON with sorted keys, so that equal content is equal bytes."""
     save_text(path, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
