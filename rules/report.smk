@@ -176,7 +176,6 @@ rule summarise:
         ],
         detection=[path("detection", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
         suspicious=[path("suspicious", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
-        pruning=[path("pruning_table", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
     output:
         summary=path("summary"),
     log:
@@ -184,6 +183,7 @@ rule summarise:
     benchmark:
         "results/benchmarks/summarise.tsv"
     params:
+        pairs=list(map(list, plan.pairs(CONFIG))),
         suspicious=CONFIG.report.suspicious,
         version=version("report"),
     threads: 1

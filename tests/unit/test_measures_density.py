@@ -181,7 +181,7 @@ def test_semantic_density_and_log_likelihood(arrays):
     table = pretrained_measures(embeddings)
     np.testing.assert_allclose(table["semantic_density"], loop_task_density(embeddings, 5), rtol=1e-5)
     assert table.attrs["absent"] == {
-        "pseudo_log_likelihood": "no masked language model configured (datasets[].likelihood_model)"
+        "pseudo_log_likelihood": "no masked language model configured (meta_information.language_model)"
     }
     likelihood = np.linspace(-3, -1, 40, dtype=np.float32)
     table = pretrained_measures(embeddings, likelihood)

@@ -342,6 +342,11 @@ class Config(Block):
     extensions: list[str] = Field([], description="Python files with your own measures, strategies, data sets")
 
 
+def training_settings(params: Mapping[str, Any]) -> Finetune | Head | Cnn:
+    """Return the model block that `recipe_params` wrote out."""
+    return {"finetune": Finetune, "head": Head, "cnn": Cnn}[params["recipe"]].model_validate(dict(params))
+
+
 def one(blocks: list[Any], name: str) -> Any:
     """Return the block of a list that has this name."""
     for block in blocks:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Column("variability", "standard deviation over epochs of the probability of the label"),
         Column("forgetting", "epochs at which a right prediction turned wrong", mislabelled="high"),
         Column("aum", "mean over epochs of the label's logit minus its best rival", mislabelled="low"),
+        Column("correctness", "share of epochs after which it was predicted right", mislabelled="low"),
         Column("never_learned", "predicted wrong after every epoch", mislabelled="high"),
     ],
 )
@@ -39,9 +40,9 @@ def training_dynamics(logits: np.ndarray, labels: np.ndarray, *, variant: str = 
     variant: "released" sets the label's own logit to 0 before the best rival of `aum` is taken, as the infoVerse
     code does (the rival is then never below 0).
 
-    Returns avg_conf in [0, 1], variability in [0, 0.5], forgetting in 0 .. E (E where never right), aum in logits and
-    never_learned (boolean). Ties for the prediction go to the lowest class. With one class there is no rival and
-    `aum` is absent. Time O(E n C), memory O(n + block).
+    Returns avg_conf in [0, 1], variability in [0, 0.5], forgetting in 0 .. E (E where never right), aum in logits,
+    correctness in [0, 1] and never_learned (boolean). Ties for the prediction go to the lowest class. With one class
+    there is no rival and `aum` is absent. Time O(E n C), memory O(n + block).
 
     Raises DatassayError on shapes, labels or values that do not fit, NotApplicable with fewer than 2 epochs.
     """
@@ -50,7 +51,7 @@ def training_dynamics(logits: np.ndarray, labels: np.ndarray, *, variant: str = 
     epochs, n, classes = logits.shape
     if epochs < 2:
         raise NotApplicable(f"training dynamics need the logits of at least 2 epochs, {epochs} recorded")
-    columns = {name: np.empty(n) for name in ("avg_conf", "variability")}
+    columns = {name: np.empty(n) for name in ("avg_conf", "variability", "correctness")}
     columns["forgetting"] = np.empty(n, dtype=np.int64)
     columns["aum"] = np.empty(n)
     columns["never_learned"] = np.empty(n, dtype=bool)
@@ -59,6 +60,7 @@ def training_dynamics(logits: np.ndarray, labels: np.ndarray, *, variant: str = 
         columns["avg_conf"][rows] = confidence.mean(axis=0)
         columns["variability"][rows] = confidence.std(axis=0)
         right = z.argmax(axis=0) == y
+        columns["correctness"][rows] = right.mean(axis=0)
         never = ~right.any(axis=0)
         columns["forgetting"][rows] = np.where(never, epochs, (right[:-1] & ~right[1:]).sum(axis=0))
         columns["never_learned"][rows] = never

@@ -45,7 +45,7 @@ def pretrained_measures(
     else:
         absent["semantic_density"] = "needs at least 2 examples"
     if log_likelihood is None:
-        absent["pseudo_log_likelihood"] = "no masked language model configured (datasets[].likelihood_model)"
+        absent["pseudo_log_likelihood"] = "no masked language model configured (meta_information.language_model)"
     else:
         log_likelihood = np.asarray(log_likelihood)
         if log_likelihood.shape != (len(embeddings),) or log_likelihood.dtype.kind != "f":
