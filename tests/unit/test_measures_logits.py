@@ -71,7 +71,7 @@ def test_dynamics_equal_a_loop(arrays):
     expected = [loop_dynamics(logits[:, i].tolist(), labels[i]) for i in range(len(labels))]
     for name in table.columns:
         np.testing.assert_allclose(table[name].astype(float), [row[name] for row in expected], atol=1e-12)
-    assert list(table.columns) == ["avg_conf", "variability", "forgetting", "aum", "correctness", "never_learned"]
+    assert list(table.columns) == ["avg_conf", "variability", "correctness", "forgetting", "aum", "never_learned"]
     assert table["never_learned"].dtype == bool and table["forgetting"].dtype == np.int64
     assert table["never_learned"].any() and not table["never_learned"].all()
     assert table.attrs["absent"] == {}
