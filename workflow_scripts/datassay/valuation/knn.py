@@ -58,6 +58,8 @@ def knn_shapley_with_error(
     As `knn_shapley`; the second array, float64 [N], is the sample standard deviation over valuation points divided by
     the root of their number, NaN where there is only one.
     """
+    from threadpoolctl import threadpool_limits
+
     check_metric(metric)
     _check(train_x, train_y, valid_x, valid_y, k, block)
     labels, points = _encoded(train_y, valid_y)
@@ -70,12 +72,12 @@ def knn_shapley_with_error(
     sums, squares = np.zeros(n), np.zeros(n)
     rows = max(1, min(block, v, MOST_CELLS // n))
     distances = np.empty((rows, n))
-    with ThreadPoolExecutor(thread_count()) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(thread_count()) as pool:
         told = time.monotonic()
         for start in range(0, v, rows):
             stop = min(start + rows, v)
             part = distances[: stop - start]
-            offsets = _fill(part, train_x, squares_of_rows, valid_x[start:stop], centre, metric)
+            offsets = _fill(pool, part, train_x, squares_of_rows, valid_x[start:stop], centre, metric)
             _accumulate(pool, part, offsets, labels, points[start:stop], weights, sums, squares)
             if time.monotonic() - told > 5:
                 told = time.monotonic()
@@ -142,6 +144,7 @@ def _squares(rows: np.ndarray, centre: np.ndarray, metric: Metric, name: str) ->
 
 
 def _fill(
+    pool: ThreadPoolExecutor,
     part: np.ndarray,
     train_x: np.ndarray,
     squares: np.ndarray,
@@ -157,13 +160,16 @@ def _fill(
     offsets = _squares(points, centre, metric, "valid_x")
     left = np.zeros((_padded(len(points), 16), points.shape[1]))
     left[: len(points)] = -2 * _moved(points, centre, metric)
-    right = np.zeros((_padded(min(TILE, len(train_x)), 64), points.shape[1]))
-    for start in range(0, len(train_x), TILE):
+
+    def fill_tile(start: int) -> None:
         rows = train_x[start : start + TILE]
+        right = np.zeros((_padded(len(rows), 64), points.shape[1]))
         right[: len(rows)] = _moved(rows, centre, metric)
-        product = left @ right[: _padded(len(rows), 64)].T
+        product = left @ right.T
         stop = start + len(rows)
         np.add(product[: len(points), : len(rows)], squares[start:stop], out=part[:, start:stop])
+
+    list(pool.map(fill_tile, range(0, len(train_x), TILE)))
     return offsets
 
 
