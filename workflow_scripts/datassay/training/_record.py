@@ -132,14 +132,19 @@ def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> Arrays:
 
 
 def _load_state(arrays: Arrays, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    weights, state = {}, {}
+    weights: dict[str, torch.Tensor] = {}
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, array in arrays.items():
         kind, _, key = name.partition(".")
         if kind == "model":
             weights[key] = torch.from_numpy(array.copy())
         else:
             number, _, entry = key.partition(".")
-            state.setdefault(int(number), {})[entry] = torch.from_numpy(array.copy())
+            value, like = torch.from_numpy(array.copy()), parameters[int(number)]
+            if value.shape == like.shape:  # in the memory layout of its parameter, which fused optimisers rely on
+                value = torch.empty_like(like).copy_(value)
+            state.setdefault(int(number), {})[entry] = value
     model.load_state_dict(weights, strict=False)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
