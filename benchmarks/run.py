@@ -1,8 +1,8 @@
 """Compare datassay with its peers: python benchmarks/run.py [--rows a,b] [--quick] [--peers-python PATH].
 
 Every side of a row is a fresh process that holds the same arrays. A first call warms up, gives the answer that is
-checked against ours and the peak of memory; then the sides take turns, A B A B, and the median of five is reported (a
-side slower than 30 s is timed once). Threads are the same for all.
+checked against ours and the peak of memory; then the sides take turns, A B A B, and the median of five is reported. A
+side slower than 30 s has one turn, one slower than 90 s none: its first call counts. Threads are the same for all.
 """
 
 import argparse
@@ -26,11 +26,12 @@ import psutil
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "workflow_scripts"))
 
-from report import table, write_report  # noqa: E402
 from rows import AnswersDiffer, Arrays, Row, rows  # noqa: E402
 
+from report import table, write_report  # noqa: E402
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-REPEATS, SLOW = 5, 30.0
+REPEATS, SLOW, TOO_SLOW = 5, 30.0, 90.0
 
 
 class NotInstalled(Exception):
@@ -67,10 +68,13 @@ class Worker:
         watcher = threading.Thread(target=self._sample, args=(done,))
         watcher.start()
         try:
-            self.first = self.ask("go")["wall"]
+            reply = self.ask("go")
         finally:
             done.set()
             watcher.join()
+        self.first = reply["wall"]
+        if self.first > TOO_SLOW:
+            self.wall, self.cpu = [reply["wall"]], [reply["cpu"]]
 
     def turn(self) -> None:
         """Run once and keep the times."""
@@ -80,13 +84,14 @@ class Worker:
 
     def stop(self) -> None:
         """End the process and those it started."""
-        for process in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
+        children = psutil.Process(self.process.pid).children(recursive=True) if self.process.poll() is None else []
+        for process in [*children, self.process]:
             process.kill()
         self.process.wait()
 
     def _sample(self, done: threading.Event) -> None:
-        process = psutil.Process(self.process.pid)
-        while not done.wait(0.01):
+        process, started = psutil.Process(self.process.pid), time.monotonic()
+        while not done.wait(0.01 if time.monotonic() - started < 2 else 0.2):
             try:
                 family = [process, *process.children(recursive=True)]
                 self.peak = max(self.peak, sum(member.memory_info().rss for member in family))
@@ -133,10 +138,15 @@ def warmed_up(
         return worker, row.check(*answers, arrays, json.loads((folder / "options.json").read_text()))
     except NotInstalled as reason:
         return None, f"peer not installed: {reason}"
-    except (AnswersDiffer, RuntimeError) as reason:
+    except (AnswersDiffer, RuntimeError, OSError) as reason:
+        note = f"not timed: {type(reason).__name__}: {reason}"
+    except BaseException:
         if worker is not None:
             worker.stop()
-        return None, f"not timed: {type(reason).__name__}: {reason}"
+        raise
+    if worker is not None:
+        worker.stop()
+    return None, note
 
 
 def measure(row: Row, arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
@@ -165,12 +175,12 @@ def measure(row: Row, arguments: argparse.Namespace, folder: Path) -> list[dict[
 
 def take_turns(workers: list[Worker]) -> float:
     """Time the sides in turn; return how many cores other processes kept busy meanwhile."""
-    clock, busy = time.perf_counter(), busy_seconds()
+    clock, busy, before = time.perf_counter(), busy_seconds(), sum(sum(worker.cpu) for worker in workers)
     for turn in range(REPEATS):
         for worker in workers:
-            if turn == 0 or worker.first <= SLOW:
+            if worker.first <= SLOW or (turn == 0 and worker.first <= TOO_SLOW):
                 worker.turn()
-    own = sum(sum(worker.cpu) for worker in workers)
+    own = sum(sum(worker.cpu) for worker in workers) - before
     return max(0.0, busy_seconds() - busy - own) / (time.perf_counter() - clock)
 
 
