@@ -77,6 +77,9 @@ def test_result_is_whole_and_survives_the_disk(tmp_path: Path) -> None:
     assert sum(count["n"] for count in card["counts"].values()) == card["n"] == 60
     assert sum(sum(count["classes"].values()) for count in card["counts"].values()) == 60
     assert card["duplicates"]["repeated"] == 48 and any("Leakage" in note for note in card["notes"])
+    tested = set(examples.loc[examples["split"] == "test", "text"])
+    leaked = sum(text in tested for text in examples.loc[examples["split"] == "train", "text"])
+    assert 0 < card["duplicates"]["train_in_test"] == leaked <= 36
     storage.save_table(tmp_path / "examples.parquet", examples)
     storage.save_json(tmp_path / "card.json", card)
     pd.testing.assert_frame_equal(load_examples(tmp_path / "examples.parquet"), examples)
@@ -366,10 +369,13 @@ def test_bad_imagefolders(tmp_path: Path) -> None:
     (tmp_path / "a/cat").mkdir(parents=True)
     (tmp_path / "b").mkdir()
     image_folder(tmp_path / "c", ["cat/1.png", "dog/2.png"])
+    image_folder(tmp_path / "d", ["train/cat/1.png", "other/1.png"])
+    image_folder(tmp_path / "d", ["other/sub/1.png"])
     (tmp_path / "c/dog/2.png").write_bytes(b"\x89PNG but not really")
     for folder, message in (
         ("a", "^a: no image in cat"),
         ("b", "^b: no class folder"),
+        ("d", "^d: no image in train"),
         ("c", "^c/dog/2.png: not an image, allowed: PNG, JPEG"),
     ):
         with pytest.raises(DatassayError, match=message):

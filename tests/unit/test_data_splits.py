@@ -52,6 +52,18 @@ def test_carved_splits_are_exact_and_stratified(counts: list[int], shares: tuple
     np.testing.assert_array_equal(carved, carve(splits, labels, options))
 
 
+def test_small_classes_keep_a_train_row() -> None:
+    """Twenty classes of three rows, each asked for 0.6 rows by three splits: together never all three."""
+    splits, labels = train_rows([3] * 20)
+    carved = carve(splits, labels, SplitSettings(validation=0.2, valuation=0.2, test=0.2))
+    assert {name: int((carved == name).sum()) for name in ("validation", "valuation", "test")} == {
+        "validation": 12,
+        "valuation": 12,
+        "test": 12,
+    }
+    assert set(labels[carved == "train"]) == set(range(20))
+
+
 def test_seeds_and_given_splits() -> None:
     splits, labels = train_rows([50, 50])
     first, second = (carve(splits, labels, SplitSettings(seed=seed)) for seed in (0, 1))
@@ -122,7 +134,8 @@ def test_noise_is_exact(kind: str, rate: float) -> None:
     assert ((noisy >= 0) & (noisy < 5)).all()
     shift = (noisy - labels)[changed] % 5
     assert (shift == 1).all() if kind == "class_pair" else rate < 0.1 or set(shift) == {1, 2, 3, 4}
-    assert (noisy_labels(labels, 5, Noise(kind=kind, rate=0.5, seed=4)) != noisy).any()  # type: ignore[arg-type]
+    other = noisy_labels(labels, 5, Noise(kind=kind, rate=rate, seed=4))  # type: ignore[arg-type]
+    assert (other != noisy).any() == (rate > 0)
 
 
 def test_symmetric_noise_is_uniform() -> None:
