@@ -12,7 +12,7 @@ import pytest
 
 from datassay import storage
 from datassay.config import Dataset
-from datassay.data import load_examples, prepare
+from datassay.data import prepare
 from datassay.data.images import encode_png
 from datassay.errors import DatassayError
 from datassay.randomness import generator
@@ -82,8 +82,7 @@ def test_result_is_whole_and_survives_the_disk(tmp_path: Path) -> None:
     assert 0 < card["duplicates"]["train_in_test"] == leaked <= 36
     storage.save_table(tmp_path / "examples.parquet", examples)
     storage.save_json(tmp_path / "card.json", card)
-    pd.testing.assert_frame_equal(load_examples(tmp_path / "examples.parquet"), examples)
-    assert load_examples(tmp_path / "examples.parquet", ["label"]).columns.tolist() == ["label"]
+    pd.testing.assert_frame_equal(storage.load_table(tmp_path / "examples.parquet"), examples)
     again, same = build(tmp_path, "parquet", "d.parquet", split={}, noise={"rate": 0.2, "seed": 1})
     assert same == card and again.equals(examples)
     _, other = build(tmp_path, "parquet", "d.parquet", split={}, noise={"rate": 0.2, "seed": 2})
@@ -115,6 +114,19 @@ def test_split_column_ids_pairs_and_true_labels(tmp_path: Path) -> None:
     assert examples["true_label"].tolist() == [0, 1, 0, 0, -1, 0]
     assert examples["is_noisy"].tolist() == [False, False, True, False, False, False]
     assert examples["text_b"].tolist() == list("ghijkl") and card["label_names"] == ["no", "yes"]
+
+
+@pytest.mark.parametrize(("evaluate_on", "labels"), [("label", [0, 1, 1, 0, 1, 0]), ("true_label", [0, 1, 1, 0, 1, 1])])
+def test_true_labels_outside_train_when_asked_for(tmp_path: Path, evaluate_on: str, labels: list[int]) -> None:
+    rows = {
+        "text": list("abcdef"), "label": [0, 1, 1, 0, 1, 0], "z": [0, 1, 0, 0, None, 1],
+        "s": ["train"] * 4 + ["dev", "test"],
+    }  # fmt: skip
+    pd.DataFrame(rows).to_parquet(tmp_path / "d.parquet")
+    columns = {"text": "text", "true_label": "z", "split": "s"}
+    examples, _ = build(tmp_path, "parquet", "d.parquet", columns, evaluate_on=evaluate_on)
+    assert examples["label"].tolist() == labels
+    assert examples["is_noisy"].tolist() == [False, False, True, False, False, evaluate_on == "label"]
 
 
 def test_huge_whole_numbers_stay_exact(tmp_path: Path) -> None:
@@ -331,8 +343,6 @@ def test_offline_cache(tmp_path: Path, hub_folder: Path, monkeypatch: pytest.Mon
         assert examples["text"].tolist() == ["o1", "o2"]
     with pytest.raises(DatassayError, match=r"hub data set someone/other .*cannot be loaded"):
         build(tmp_path, "hub", "someone/other", columns)
-    with pytest.raises(DatassayError, match=r"trust_remote_code: datasets .* runs no code"):
-        build(tmp_path, "hub", "someone/something", columns, trust_remote_code=True)
 
 
 def test_array_columns(tmp_path: Path) -> None:

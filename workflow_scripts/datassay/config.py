@@ -100,7 +100,6 @@ class Dataset(Block):
     )
     subset: str | None = Field(None, description="hub: configuration of the data set")
     revision: str | None = Field(None, description="hub: commit to pin")
-    trust_remote_code: bool = Field(False, description="hub: allow code of the data set repository to run")
     columns: Columns = Field(default_factory=Columns, description="which column holds what")
     label_names: list[str] | None = Field(None, description="names of the labels 0, 1, ...; else taken from the source")
     classes: list[str] | None = Field(None, description="keep only these classes (by name)")
@@ -108,6 +107,9 @@ class Dataset(Block):
     subsample_seed: int = Field(0, description="seed of the subsample")
     split: SplitSettings = Field(default_factory=SplitSettings, description="division into splits")
     noise: Noise = Field(default_factory=Noise, description="label noise to inject")
+    evaluate_on: Literal["label", "true_label"] = Field(
+        "label", description="labels outside train: as given, or the true ones where `columns.true_label` has them"
+    )
     encoders: list[Name] | None = Field(
         None, description="encoders to use, else all that fit; the first is the main one"
     )
@@ -138,6 +140,8 @@ class Dataset(Block):
             )
         if self.path is None:
             raise ValueError(f"source '{self.source}' needs a path")
+        if self.evaluate_on == "true_label" and self.columns.true_label is None:
+            raise ValueError("evaluate_on: true_label needs columns.true_label")
         if self.source != "imagefolder" and bool(self.columns.text) == bool(self.columns.image):
             raise ValueError("columns: name either a text or an image column")
         return self

@@ -57,11 +57,6 @@ def read_hub(
 def _load(settings: Dataset, folder: Path) -> dict[str, Any]:
     import datasets
 
-    if settings.trust_remote_code:
-        raise DatassayError(
-            f"trust_remote_code: datasets {datasets.__version__} runs no code of a data set; choose a revision in "
-            "parquet form (often refs/convert/parquet)"
-        )
     local = folder.is_dir()
     with tempfile.TemporaryDirectory() as scratch:
         try:

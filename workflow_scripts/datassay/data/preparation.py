@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datassay import storage
-from datassay.config import Dataset, Noise
+from datassay.config import Dataset
 from datassay.data.card import data_card
 from datassay.data.checks import check_texts, checked_ids, checked_images
 from datassay.data.labels import UNKNOWN, check_trained, code_labels, keep_classes
@@ -51,15 +50,10 @@ def prepare(settings: Dataset, root: Path = Path(".")) -> tuple["pd.DataFrame", 
     splits, labels = carve(splits[rows], labels[rows], settings.split), labels[rows]
     check_trained(source, splits, labels, names)
     contents, infos = _contents(source)
-    examples = _arrange(source.table, splits, contents, len(names), settings.noise)
+    examples = _arrange(source.table, splits, contents, len(names), settings)
     card = data_card(settings, examples, names, infos, [*source.notes, *notes])
     logger.info("%s: %s", settings.name, ", ".join(f"{k} {v['n']}" for k, v in card["counts"].items()))
     return examples, card
-
-
-def load_examples(path: storage.PathLike, columns: Sequence[str] | None = None) -> "pd.DataFrame":
-    """Load examples.parquet, or some of its columns."""
-    return storage.load_table(path, columns)
 
 
 def _checked(source: Source, splits: Sequence[str]) -> Source:
@@ -79,17 +73,20 @@ def _contents(source: Source) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _arrange(
-    table: "pd.DataFrame", splits: np.ndarray, contents: dict[str, Any], n_classes: int, noise: Noise
+    table: "pd.DataFrame", splits: np.ndarray, contents: dict[str, Any], n_classes: int, settings: Dataset
 ) -> "pd.DataFrame":
     """Inject the noise into the train rows and put the columns of examples.parquet together."""
     import pandas as pd
 
     given = table["label"].to_numpy()
-    true = table["true_label"].to_numpy() if "true_label" in table else given if noise.rate else None
+    true = table["true_label"].to_numpy() if "true_label" in table else given if settings.noise.rate else None
     label = given.copy()
     train = splits == "train"
-    label[train] = noisy_labels(given[train], n_classes, noise)
+    label[train] = noisy_labels(given[train], n_classes, settings.noise)
     known = true is not None and bool((true != UNKNOWN).any())
+    if settings.evaluate_on == "true_label" and true is not None:
+        trusted = ~train & (true != UNKNOWN)
+        label[trusted] = true[trusted]
     columns: dict[str, Any] = {
         "example_id": pd.Series(table["example_id"], dtype="str"),
         "split": splits,
