@@ -14,7 +14,7 @@ from datassay.registry import estimator
 logger = logging.getLogger(__name__)
 
 TILE = 4096  # train rows turned to float64 at a time
-MOST_CELLS = 2**27  # of the block of distances: 1 GiB, whatever block was asked for
+MOST_CELLS = 2**26  # of the block of distances: 512 MiB, whatever block was asked for
 
 
 def knn_shapley(
@@ -36,7 +36,7 @@ def knn_shapley(
 
     Jia et al., VLDB 2019 (arXiv 1908.08619), theorem 1. Distances are float64, around the mean of valid_x; squared
     distances whose first 45 binary digits agree are ties, which go by row. Neither block nor threads matter.
-    Time O(V N (d + log N)), memory O(block N), at most about 1 GiB where N <= 2^27.
+    Time O(V N (d + log N)), memory O(block N), at most about 512 MiB where N <= 2^26.
     Raises DatassayError for empty splits, unequal shapes, values that are not finite and labels of another type.
     """
     return knn_shapley_with_error(train_x, train_y, valid_x, valid_y, k, metric=metric, block=block)[0]
