@@ -41,28 +41,68 @@ def minutes(base):
     return lambda wildcards, attempt: base * 2 ** (attempt - 1)
 
 
-localrules:
-    write_config,
+def source_files(wildcards):
+    """Local files or folders of a data set's source."""
+    settings = one(CONFIG.datasets, wildcards.dataset)
+    if settings.source == "hub" or settings.source.startswith("builtin:"):
+        return []
+    return list(settings.path.values()) if isinstance(settings.path, dict) else [settings.path]
 
 
-rule write_config:
-    """Write the validated config with every default, beside the results it led to."""
-    output:
-        path("config_used"),
-    log:
-        "results/logs/write_config.log",
-    benchmark:
-        "results/benchmarks/write_config.tsv"
-    params:
-        config=CONFIG.params(),
-    threads: 1
-    resources:
-        mem_mb=megabytes(1000),
-        runtime=minutes(5),
-    conda:
-        "../envs/core.yaml"
-    script:
-        "../workflow_scripts/write_config.py"
+def encoders():
+    """Every (data set, encoder) of the config."""
+    return [(d.name, e.name) for d in CONFIG.datasets for e in plan.encoders_of(CONFIG, d)]
+
+
+def training_files(name):
+    """One recorded file of every (data set, model, seed)."""
+    return [
+        path(name, dataset=d, model=m, seed=s)
+        for d, m in plan.pairs(CONFIG)
+        for s in plan.seeds_of(CONFIG, one(CONFIG.datasets, d))
+    ]
+
+
+def model_inputs(dataset, model):
+    """What a model is trained from: the examples, their card, and for a head the vectors."""
+    inputs = {name: path(name, dataset=dataset) for name in ("examples", "card")}
+    if one(CONFIG.models, model).recipe == "head":
+        inputs["vectors"] = path("embeddings", dataset=dataset, encoder=plan.encoder_of(CONFIG, dataset, model))
+    return inputs
+
+
+def family_inputs(wildcards):
+    """The recorded arrays that a measure family asks for."""
+    about = method("measure", wildcards.family)
+    return plan.method_inputs(CONFIG, about, wildcards.dataset, wildcards.model)
+
+
+def strategy_inputs(wildcards):
+    """The measures, values and arrays that a strategy asks for."""
+    about = method("strategy", wildcards.strategy)
+    return plan.method_inputs(CONFIG, about, wildcards.dataset, wildcards.model)
+
+
+def retrain_inputs(wildcards):
+    """What the retrained model is trained from, and the ranking that says on which rows."""
+    ranking = path("ranking", dataset=wildcards.dataset, model=wildcards.model, strategy=wildcards.strategy)
+    retrained = plan.retrain_model(CONFIG, wildcards.model).name
+    return {"ranking": ranking, **model_inputs(wildcards.dataset, retrained)}
+
+
+def measured(name):
+    """Input function: every measure family, or every value, of all models of a data set."""
+    return lambda wildcards: [
+        file
+        for dataset, model in plan.pairs(CONFIG)
+        if dataset == wildcards.dataset
+        for file in plan.measured_files(CONFIG, dataset, model)[name]
+    ]
+
+
+def main_model(wildcards):
+    """The model whose columns stand in the assay under their plain names."""
+    return plan.models_of(CONFIG, one(CONFIG.datasets, wildcards.dataset))[0].name
 
 
 def show_summary():

@@ -9,14 +9,6 @@ localrules:
     plot_data_card,
 
 
-def source_files(wildcards):
-    """Local files or folders of a data set's source."""
-    settings = one(CONFIG.datasets, wildcards.dataset)
-    if settings.source == "hub" or settings.source.startswith("builtin:"):
-        return []
-    return list(settings.path.values()) if isinstance(settings.path, dict) else [settings.path]
-
-
 rule data:
     """Prepare every data set."""
     input:

@@ -5,11 +5,6 @@ PROVIDES: vectors.npy, neighbors.npz (exact), index.bin and index.json (approxim
 """
 
 
-def encoders():
-    """Every (data set, encoder) of the config."""
-    return [(d.name, e.name) for d in CONFIG.datasets for e in plan.encoders_of(CONFIG, d)]
-
-
 rule embedding:
     """Embed and index every data set."""
     input:

@@ -10,12 +10,6 @@ localrules:
     join_infoverse,
 
 
-def family_inputs(wildcards):
-    """The recorded arrays that a measure family asks for."""
-    about = method("measure", wildcards.family)
-    return plan.method_inputs(CONFIG, about, wildcards.dataset, wildcards.model)
-
-
 rule meta_information:
     """Compute every measure of every model."""
     input:

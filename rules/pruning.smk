@@ -10,23 +10,6 @@ localrules:
     summarise_pruning,
 
 
-def strategy_inputs(wildcards):
-    """The measures, values and arrays that a strategy asks for."""
-    about = method("strategy", wildcards.strategy)
-    return plan.method_inputs(CONFIG, about, wildcards.dataset, wildcards.model)
-
-
-def retrain_inputs(wildcards):
-    """The examples, the ranking, and the vectors that the retrained model needs."""
-    cell = dict(dataset=wildcards.dataset, model=wildcards.model, strategy=wildcards.strategy)
-    retrained = plan.retrain_model(CONFIG, wildcards.model)
-    inputs = {name: path(name, **cell) for name in ("examples", "card", "ranking")}
-    if retrained.recipe == "head":
-        encoder = plan.encoder_of(CONFIG, wildcards.dataset, retrained.name)
-        inputs["vectors"] = path("embeddings", dataset=wildcards.dataset, encoder=encoder)
-    return inputs
-
-
 rule pruning:
     """Prune with every strategy and ratio, and retrain."""
     input:

@@ -6,6 +6,7 @@ PROVIDES: assay.parquet and .csv, detection and suspicious tables, figures, and 
 
 
 localrules:
+    write_config,
     join_assay,
     score_detection,
     list_suspicious,
@@ -22,21 +23,6 @@ FIGURES = {
     "suspicious": "Label noise",
     "values": "Values",
 }
-
-
-def measured(name):
-    """Input function: every measure family, or every value, of all models of a data set."""
-    return lambda wildcards: [
-        file
-        for dataset, model in plan.pairs(CONFIG)
-        if dataset == wildcards.dataset
-        for file in plan.measured_files(CONFIG, dataset, model)[name]
-    ]
-
-
-def main_model(wildcards):
-    """The model whose columns stand in the assay under their plain names."""
-    return plan.models_of(CONFIG, one(CONFIG.datasets, wildcards.dataset))[0].name
 
 
 rule report:
@@ -194,3 +180,23 @@ rule summarise:
         "../envs/core.yaml"
     script:
         "../workflow_scripts/summarise.py"
+
+
+rule write_config:
+    """Write the validated config with every default, beside the results it led to."""
+    output:
+        path("config_used"),
+    log:
+        "results/logs/write_config.log",
+    benchmark:
+        "results/benchmarks/write_config.tsv"
+    params:
+        config=CONFIG.params(),
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=minutes(5),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/write_config.py"

@@ -5,24 +5,6 @@ PROVIDES: logits.npy, features.npy, mc_logits.npy, metrics.parquet and the model
 """
 
 
-def training_files(name):
-    """One recorded file of every (data set, model, seed)."""
-    return [
-        path(name, dataset=d, model=m, seed=s)
-        for d, m in plan.pairs(CONFIG)
-        for s in plan.seeds_of(CONFIG, one(CONFIG.datasets, d))
-    ]
-
-
-def training_inputs(wildcards):
-    """The examples, and for a head the vectors it is trained on."""
-    inputs = {"examples": path("examples", dataset=wildcards.dataset), "card": path("card", dataset=wildcards.dataset)}
-    if one(CONFIG.models, wildcards.model).recipe == "head":
-        encoder = plan.encoder_of(CONFIG, wildcards.dataset, wildcards.model)
-        inputs["vectors"] = path("embeddings", dataset=wildcards.dataset, encoder=encoder)
-    return inputs
-
-
 rule training:
     """Train every model with every seed."""
     input:
@@ -32,7 +14,7 @@ rule training:
 rule train:
     """Train one model with one seed and record its dynamics; a killed job goes on from its last epoch."""
     input:
-        unpack(training_inputs),
+        unpack(lambda wildcards: model_inputs(wildcards.dataset, wildcards.model)),
     output:
         logits=path("logits"),
         features=path("features"),

@@ -16,7 +16,7 @@ with step(snakemake) as job:
     ratio = float(job.wildcards.ratio)
     results = retrain(
         examples,
-        load_array(job.input.vectors) if "vectors" in job.input.keys() else None,
+        load_array(job.input.vectors) if job.input.get("vectors") else None,
         load_json(job.input.card)["label_names"],
         training_settings(job.params.settings),
         job.params.seeds,

@@ -13,7 +13,7 @@ with step(snakemake) as job:
     seed = int(job.wildcards.seed)
     files = [Path(file) for file in job.input]
     progress = Checkpoints(Path(job.output.logits).parent, fingerprint(*files, dict(job.params.items()), seed))
-    vectors = load_array(job.input.vectors) if "vectors" in job.input.keys() else None
+    vectors = load_array(job.input.vectors) if job.input.get("vectors") else None
     recording = train(
         load_table(job.input.examples),
         vectors,
