@@ -1,21 +1,21 @@
 """Encoders: right vectors, unit rows, and the same bytes after a kill."""
 
 import io
+import json
+import multiprocessing
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from tests.unit.tiny_bert import words, write_tiny_bert
 
 from datassay.checkpoints import Checkpoints
 from datassay.config import Encoder
 from datassay.encoders import backbones, embed
 from datassay.encoders.pixels import principal_axes
 from datassay.errors import DatassayError
+from tests.unit.tiny_bert import words, write_tiny_bert
 
 
 @pytest.fixture(scope="module")
@@ -68,36 +68,35 @@ def test_max_length_cuts_texts(texts: pd.DataFrame, tiny: Path, tmp_path: Path) 
     )
 
 
-_JOB = """
-import sys, numpy as np, pandas as pd
-from pathlib import Path
-from datassay.checkpoints import Checkpoints
-from datassay.config import Encoder
-from datassay.encoders import embed
-from tests.unit.tiny_bert import words
-examples = pd.DataFrame({"text": words(np.random.default_rng(0), 50), "split": "train"})
-encoder = Encoder(name="e", kind="sentence_transformer", model=sys.argv[1], shard_rows=12, precision="float32")
-embed(examples, encoder, Checkpoints(sys.argv[2], "key"), Path(sys.argv[2]) / "vectors.npy")
-"""
+def _work(tiny: Path, texts: pd.DataFrame, folder: Path, crash_at: str) -> None:
+    os.environ["DATASSAY_CRASH_AT"] = crash_at
+    encoder = Encoder(name="e", kind="sentence_transformer", model=str(tiny), shard_rows=12, precision="float32")
+    embed(texts, encoder, Checkpoints(folder, "key"), folder / "vectors.npy")
 
 
-def test_killed_embedding_goes_on_and_ends_with_the_same_bytes(tiny: Path, tmp_path: Path, root: Path) -> None:
-    def job(folder: Path, **environment: str) -> int:
-        path = os.pathsep.join([str(root / "workflow_scripts"), str(root)])
-        command = [sys.executable, "-c", _JOB, str(tiny), str(folder)]
-        run = subprocess.run(
-            command, env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **environment}, capture_output=True
-        )
-        return run.returncode
+def _job(tiny: Path, texts: pd.DataFrame, folder: Path, crash_at: str = "") -> int | None:
+    """Run _work in a process of its own, forked from one that has loaded torch; return its exit code."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["datassay.encoders._text"])
+    process = context.Process(target=_work, args=(tiny, texts, folder, crash_at))
+    process.start()
+    process.join(120)
+    return process.exitcode
 
+
+def test_killed_embedding_goes_on_and_ends_with_the_same_bytes(
+    texts: pd.DataFrame, tiny: Path, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root / "workflow_scripts"), str(root)]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    assert job(killed, DATASSAY_CRASH_AT="shard:2") == -9
+    assert _job(tiny, texts, killed, "shard:2") == -9
     assert not (killed / "vectors.npy").exists()
     records = sorted((killed / ".checkpoints" / "key").iterdir())
     assert [record.name for record in records] == ["shard000000", "shard000001"]
     kept = records[0].stat().st_mtime_ns
     records[1].write_bytes(records[1].read_bytes()[:-1] + b"x")
-    assert job(killed) == 0 and job(whole) == 0
+    assert _job(tiny, texts, killed) == 0 and _job(tiny, texts, whole) == 0
     assert records[0].stat().st_mtime_ns == kept
     assert (killed / "vectors.npy").read_bytes() == (whole / "vectors.npy").read_bytes()
 
@@ -157,8 +156,6 @@ def test_black_image_stays_zero(tmp_path: Path) -> None:
 
 
 def test_vision_vectors_are_the_models_own(tmp_path: Path) -> None:
-    import json
-
     import torch
     from transformers import ResNetConfig, ResNetModel
 
