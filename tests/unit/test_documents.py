@@ -121,6 +121,13 @@ def test_the_slurm_page_names_every_rule(rules):
         assert set(re.findall(r"`(\w+)`", listed)) == expected
 
 
+def test_both_profiles_agree():
+    """profiles/default is always read, and wins over --profile: a key that differs would be lost without a word."""
+    paths = [ROOT / "profiles" / name / "config.yaml" for name in ("default", "slurm")]
+    default, slurm = (yaml.safe_load(path.read_text()) for path in paths)
+    assert {key for key in default.keys() & slurm.keys() if default[key] != slurm[key]} == set()
+
+
 def test_named_results_are_artefacts():
     from datassay.artefacts import ARTEFACTS
 
