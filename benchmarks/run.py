@@ -2,7 +2,8 @@
 
 Every side of a row is a fresh process that holds the same arrays. A first call warms up, gives the answer that is
 checked against ours and the peak of memory; then the sides take turns, A B A B, and the median of five is reported. A
-side slower than 30 s has one turn, one slower than 90 s none: its first call counts. Threads are the same for all.
+side slower than 30 s has one turn; one slower than 90 s and than 5 times the fastest has none, its first call counts.
+Threads are the same for all.
 """
 
 import argparse
@@ -48,6 +49,7 @@ class Worker:
     baseline: int = 0
     peak: int = 0
     first: float = 0.0
+    first_cpu: float = 0.0
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
@@ -72,9 +74,7 @@ class Worker:
         finally:
             done.set()
             watcher.join()
-        self.first = reply["wall"]
-        if self.first > TOO_SLOW:
-            self.wall, self.cpu = [reply["wall"]], [reply["cpu"]]
+        self.first, self.first_cpu = reply["wall"], reply["cpu"]
 
     def turn(self) -> None:
         """Run once and keep the times."""
@@ -175,12 +175,13 @@ def measure(row: Row, arguments: argparse.Namespace, folder: Path) -> list[dict[
 
 def take_turns(workers: list[Worker]) -> float:
     """Time the sides in turn; return how many cores other processes kept busy meanwhile."""
-    clock, busy, before = time.perf_counter(), busy_seconds(), sum(sum(worker.cpu) for worker in workers)
+    clock, busy = time.perf_counter(), busy_seconds()
+    hopeless = max(TOO_SLOW, 5 * min((worker.first for worker in workers), default=0.0))
     for turn in range(REPEATS):
         for worker in workers:
-            if worker.first <= SLOW or (turn == 0 and worker.first <= TOO_SLOW):
+            if worker.first <= SLOW or (turn == 0 and worker.first <= hopeless):
                 worker.turn()
-    own = sum(sum(worker.cpu) for worker in workers) - before
+    own = sum(sum(worker.cpu) for worker in workers)
     return max(0.0, busy_seconds() - busy - own) / (time.perf_counter() - clock)
 
 
@@ -196,11 +197,11 @@ def record(row: Row, side: str, worker: Worker | None, note: str) -> dict[str, A
     if worker is None:
         return line | {"answer": note}
     return line | {
-        "seconds": round(median(worker.wall), 4),
-        "cpu_seconds": round(median(worker.cpu), 4),
+        "seconds": round(median(worker.wall or [worker.first]), 4),
+        "cpu_seconds": round(median(worker.cpu or [worker.first_cpu]), 4),
         "first_seconds": round(worker.first, 3),
         "peak_mb": round((worker.peak - worker.baseline) / 1e6),
-        "runs": len(worker.wall),
+        "runs": len(worker.wall) or "first call",
         "answer": note,
         "versions": worker.versions,
     }
