@@ -24,7 +24,14 @@ IMAGES = {f"docs/images/{name}.png" for name in ("data_map", "suspicious", "prun
 FENCE = re.compile(
     r"^(?P<indent> *)(?:<!-- (?P<mark>[^\n]*) -->\n *)?```(?P<kind>\w+)\n(?P<body>.*?)^(?P=indent)```$", re.M | re.S
 )
-TAKES_A_VALUE = {"--configfile", "--snakefile", "--directory", "--profile", "--report", "--cores", "--retries"}
+TAKES_A_VALUE = {
+    "--snakefile", "--directory", "--profile", "--report", "--cores", "--retries", "--software-deployment-method",
+}  # fmt: skip
+SWALLOWS = {
+    "--configfile": lambda word, rules: word.endswith(".yaml"),
+    "--forcerun": lambda word, rules: word in rules,
+    "--resources": lambda word, rules: "=" in word,
+}
 
 
 def blocks(kind):
@@ -101,11 +108,18 @@ def test_make_targets_exist():
 
 
 def test_snakemake_targets_exist(rules):
+    """Some options take every word up to the next option, as snakemake reads them."""
     named = 0
     for page, words in commands("snakemake"):
-        before = [None, *words]
-        for option, word in zip(before, words, strict=False):
-            if not word.startswith("-") and "=" not in word and option not in TAKES_A_VALUE:
+        option = None
+        for word in words:
+            if word.startswith("-"):
+                option = word
+            elif option in SWALLOWS:
+                assert SWALLOWS[option](word, rules), f"{page}: snakemake {' '.join(words)}: {option} takes '{word}'"
+            elif option in TAKES_A_VALUE:
+                option = None
+            else:
                 assert word in rules, f"{page}: snakemake {' '.join(words)}: no rule {word}"
                 named += 1
     assert named > 5
