@@ -10,13 +10,15 @@ INSTALL = HNSWLIB_NO_NATIVE=1 $(BIN)/python -m pip install -q --disable-pip-vers
 
 run: setup            ## run everything that config.yaml asks for
 	@$(BIN)/snakemake --cores $(CORES)
-	@cat results/summary.txt
 
 test: setup-dev       ## all tests that need no GPU
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-gpu: setup-dev   ## the tests that need a GPU
 	$(BIN)/python -m pytest -m gpu
+
+bench: $(VENV)-bench/.installed  ## speed and memory beside the peers: benchmarks/results.md
+	$(VENV)-bench/bin/python benchmarks/run.py --peers-python $(VENV)-bench-peers/bin/python $(ARGS)
 
 lint: setup-dev       ## style, types, workflow lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -44,4 +46,15 @@ $(VENV)/.core: envs/core.in envs/constraints.txt envs/prerequisites.sh
 $(VENV)/.dev: $(VENV)/.core envs/dev.in
 	@echo "Adding what the tests need to $(VENV)"
 	@$(INSTALL) -r envs/dev.in
+	@touch $@
+
+# The peers pin older packages, so they live apart; what cannot be installed is reported by the bench.
+$(VENV)-bench/.installed: envs/bench.txt envs/bench-peers.txt envs/constraints.txt envs/prerequisites.sh
+	@PYTHON=$(PYTHON) bash envs/prerequisites.sh
+	@echo "Setting up $(VENV)-bench and $(VENV)-bench-peers: about three minutes, once"
+	@$(PYTHON) -m venv $(VENV)-bench
+	@HNSWLIB_NO_NATIVE=1 $(VENV)-bench/bin/python -m pip install -q --disable-pip-version-check \
+		-c envs/constraints.txt -r envs/bench.txt
+	@$(PYTHON) -m venv $(VENV)-bench-peers
+	-@$(VENV)-bench-peers/bin/python -m pip install -q --disable-pip-version-check -r envs/bench-peers.txt
 	@touch $@

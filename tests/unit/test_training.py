@@ -128,7 +128,8 @@ def test_saved_model_gives_the_recorded_logits_and_features(recipe: str, tiny: P
     with torch.no_grad():
         logits = model.eval()(**inputs).logits.numpy()
     np.testing.assert_allclose(logits, recording.logits[-1], atol=1e-4)
-    weight, bias = (p.detach().numpy() for p in (model.classifier.weight, model.classifier.bias))
+    classifier = model.classifier if recipe == "finetune" else model.network.classifier
+    weight, bias = (p.detach().numpy() for p in (classifier.weight, classifier.bias))
     np.testing.assert_allclose(recording.features @ weight.T + bias, recording.logits[-1], atol=1e-4)
 
 
@@ -154,11 +155,15 @@ def test_torch_random_state_is_left_alone_and_not_used(tmp_path: Path) -> None:
     assert same(first, run(examples, vectors, head(), tmp_path))
 
 
-def test_cached_lower_layers_change_nothing(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_lower_layers_change_nothing(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     from datassay.training import _finetune
 
     examples, settings = text_examples(), finetune(tiny, freeze_embeddings=True, freeze_layers=1, epochs=4)
-    cached = run(examples, None, settings, tmp_path)
+    with caplog.at_level("INFO", logger="datassay"):
+        cached = run(examples, None, settings, tmp_path)
+    assert "1 frozen layers ran once" in caplog.text
     monkeypatch.setattr(_finetune, "CACHE_BYTES", 0)
     plain = run(examples, None, settings, tmp_path)
     np.testing.assert_allclose(cached.logits, plain.logits, atol=1e-5)
@@ -181,7 +186,7 @@ def test_frozen_weights_stay_and_the_others_move(tiny: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("kind", ["roberta", "distilbert", "gpt2", "llama"])
 def test_other_architectures_train_with_frozen_layers(kind: str, tiny: Path, tmp_path: Path) -> None:
     import torch
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
     sizes = {
         "roberta": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16},
@@ -200,6 +205,10 @@ def test_other_architectures_train_with_frozen_layers(kind: str, tiny: Path, tmp
     settings = finetune(tmp_path / kind, freeze_embeddings=True, freeze_layers=1, epochs=2, mc_passes=2)
     recording = run(examples, None, settings, tmp_path)
     assert np.isfinite(recording.logits).all() and recording.features.shape == (N, 16)
+    if kind in ("gpt2", "llama"):  # the head sees every token; features are those of the last one
+        recording.save_model(tmp_path / "model")
+        weight = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").score.weight.detach().numpy()
+        np.testing.assert_allclose(recording.features @ weight.T, recording.logits[-1], atol=1e-4)
     alone = run(examples, None, settings.model_copy(update={"eval_batch_size": 1}), tmp_path)
     np.testing.assert_allclose(alone.logits, recording.logits, atol=1e-4)
 
@@ -297,7 +306,7 @@ def _work(recipe: str, tiny: Path, folder: Path, crash_at: str) -> None:
     recording = train(examples, vectors, NAMES, settings, 0, Checkpoints(folder, "key"))
     arrays = {name: getattr(recording, name) for name in ("logits", "features", "mc_logits")}
     np.savez(folder / "out.npz", **arrays)
-    recording.metrics.drop(columns="seconds").to_json(folder / "metrics.json")
+    recording.metrics.to_json(folder / "metrics.json")
 
 
 @pytest.fixture(scope="module")
@@ -382,20 +391,20 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_step(
 ) -> None:
     import torch
 
-    from datassay.training.models import HeadClassifier
+    from datassay.training._networks import HeadNetwork
 
     examples = text_examples()
     vectors = some_vectors(examples)
     common = {"dropout": 0.0, "mc_passes": 0, "eval_batch_size": 64}
     roomy = run(examples, vectors, head(**common), tmp_path)
-    forward = HeadClassifier.forward
+    forward = HeadNetwork.forward
 
     def small(self, vectors):
         if len(vectors) > 5:
             raise torch.cuda.OutOfMemoryError("too large")
         return forward(self, vectors)
 
-    monkeypatch.setattr(HeadClassifier, "forward", small)
+    monkeypatch.setattr(HeadNetwork, "forward", small)
     with caplog.at_level("WARNING", logger="datassay"):
         tight = run(examples, vectors, head(**common), tmp_path)
     assert "going on with 4 examples at a time" in caplog.text

@@ -96,7 +96,7 @@ ARTEFACTS: dict[str, Artefact] = {
             "metrics",
             f"{_TRAINING}/metrics.parquet",
             "train",
-            "per epoch and split: loss, accuracy, macro F1, learning rate, seconds",
+            "per epoch and split: loss, accuracy, macro F1, learning rate",
         ),
         Artefact(
             "trained_model",

@@ -62,7 +62,7 @@ def principal_axes(block_of: "Encode", rows: int, components: int) -> tuple[np.n
 
     if rows == 0:
         raise DatassayError("encoder of kind pixels: no train rows to fit the principal components on")
-    total = gram = np.float64(0)
+    total, gram = np.zeros(1), np.zeros((1, 1))
     for start in range(0, rows, BLOCK):
         block = block_of(np.arange(start, min(start + BLOCK, rows))).astype(np.float64)
         total = total + block.sum(axis=0)
@@ -73,4 +73,4 @@ def principal_axes(block_of: "Encode", rows: int, components: int) -> tuple[np.n
     kept = min(components, width, rows)
     axes = eigh(covariance, subset_by_index=(width - kept, width - 1))[1][:, ::-1]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(kept)])
-    return mean.astype(np.float32), np.ascontiguousarray(axes, np.float32)
+    return np.asarray(mean, np.float32), np.ascontiguousarray(axes, np.float32)

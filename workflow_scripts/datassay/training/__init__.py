@@ -28,14 +28,14 @@ class Recording:
     logits: float32 [E, N, C], eval mode, after every epoch. features: float32 [N, d], input of the last linear layer
     after the last epoch. mc_logits: float32 [M, n, C], after the last epoch, dropout on and all else in eval mode;
     M is 0 for a network without dropout. metrics: one row per epoch and split: loss (cross-entropy in eval mode),
-    accuracy, macro_f1, learning_rate (at the end of the epoch), seconds (training and recording of the epoch).
+    accuracy, macro_f1, learning_rate (at the end of the epoch). Times are in the log: equal runs are equal bytes.
     """
 
     logits: np.ndarray
     features: np.ndarray
     mc_logits: np.ndarray
     metrics: "pd.DataFrame"
-    _parts: tuple[Any, ...]
+    _parts: Sequence[Any]
 
     def save_model(self, folder: str | Path) -> None:
         """Save weights (safetensors), config and tokenizer to a folder that from_pretrained loads."""

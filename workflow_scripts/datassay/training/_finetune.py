@@ -53,7 +53,8 @@ def finetune(examples: "pd.DataFrame", names: dict[str, Any], settings: Finetune
         def inputs(rows: np.ndarray, _: np.random.Generator | None) -> Inputs:
             return _token_batch(tokens, rows, tokenizer.pad_token_id, device)
 
-        task = Task(model, inputs, _last_linear(model), frozen, tokens["input_ids"].lengths, tokenizer=tokenizer)
+        lengths = tokens["input_ids"].lengths
+        task = Task(model, inputs, _last_linear(model), frozen, lengths, portable=lambda: [model.cpu(), tokenizer])
         if parts and settings.freeze_embeddings and settings.freeze_layers:
             lower.take_over(task, parts, settings, device)
         return task

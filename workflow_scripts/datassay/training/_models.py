@@ -1,12 +1,13 @@
 """The networks of the head and cnn recipes, as transformers models: config, safetensors, from_pretrained."""
 
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
+
+from datassay.training._networks import CnnNetwork, HeadNetwork
 
 
 class HeadConfig(PretrainedConfig):
@@ -37,10 +38,16 @@ class CnnConfig(PretrainedConfig):
 
 
 class _Classifier(PreTrainedModel):
-    """Keeps torch's own initialisation of every layer."""
+    """Holds a network; torch's own initialisation of every layer is kept."""
+
+    network: nn.Module
 
     def _init_weights(self, module: nn.Module) -> None:
         pass
+
+    def forward(self, **inputs: torch.Tensor) -> SequenceClassifierOutput:
+        """Return logits [n, C]."""
+        return SequenceClassifierOutput(logits=self.network(**inputs).logits)
 
 
 class HeadClassifier(_Classifier):
@@ -51,38 +58,24 @@ class HeadClassifier(_Classifier):
 
     def __init__(self, config: HeadConfig) -> None:
         super().__init__(config)
-        layers: list[nn.Module] = []
-        for width, out in pairwise([config.width, *config.hidden]):
-            layers += [nn.Dropout(config.dropout), nn.Linear(width, out), nn.ReLU()]
-        self.body = nn.Sequential(*layers, nn.Dropout(config.dropout))
-        self.classifier = nn.Linear([config.width, *config.hidden][-1], config.num_labels)
+        self.network = HeadNetwork(config.width, config.hidden, config.dropout, config.num_labels)
         self.post_init()
-
-    def forward(self, vectors: torch.Tensor) -> SequenceClassifierOutput:
-        """Return logits [n, C]."""
-        return SequenceClassifierOutput(logits=self.classifier(self.body(vectors)))
 
 
 class CnnClassifier(_Classifier):
-    """Convolutional network on images uint8 [n, height, width, 3]; every block but the first halves the size."""
+    """Convolutional network on images uint8 [n, height, width, 3]."""
 
     config_class = CnnConfig
     main_input_name = "images"
 
     def __init__(self, config: CnnConfig) -> None:
         super().__init__(config)
-        blocks: list[nn.Module] = []
-        for number, (width, out) in enumerate(pairwise([3, *config.channels])):
-            conv = nn.Conv2d(width, out, 3, stride=2 if number else 1, padding=1, bias=False)
-            blocks += [conv, nn.BatchNorm2d(out), nn.ReLU()]
-        self.body = nn.Sequential(*blocks)
-        self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(config.channels[-1], config.num_labels)
+        self.network = CnnNetwork(config.channels, config.mean, config.std, config.dropout, config.num_labels)
         self.post_init()
 
-    def forward(self, images: torch.Tensor) -> SequenceClassifierOutput:
-        """Return logits [n, C]."""
-        mean, std = (torch.tensor(values, device=images.device) for values in (self.config.mean, self.config.std))
-        pixels = (images.float() / 255 - mean) / std
-        pooled = self.body(pixels.permute(0, 3, 1, 2)).mean(dim=(2, 3))
-        return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
+
+def wrapped(classifier: type[_Classifier], config: PretrainedConfig, network: nn.Module) -> _Classifier:
+    """Return a transformers model around a trained network."""
+    model = classifier(config)
+    model.network.load_state_dict(network.state_dict())
+    return model

@@ -10,7 +10,7 @@ from torch import nn
 
 from datassay.config import Cnn, Finetune, Head, Training
 from datassay.errors import DatassayError
-from datassay.training._models import CnnClassifier, CnnConfig, HeadClassifier, HeadConfig
+from datassay.training._networks import CnnNetwork, HeadNetwork
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ class Task:
 
     inputs: (rows, rng) -> keyword arguments of the model, on its device; rng only while training, for augmentation.
     head: the last linear layer. frozen: modules that stay in eval mode. lengths: token counts [N], to batch by.
-    restore: makes the model whole again before it is saved. tokenizer: saved beside it.
+    restore: makes the model whole again after training. portable: the parts to save, each with save_pretrained.
     """
 
     model: nn.Module
@@ -33,7 +33,7 @@ class Task:
     frozen: Sequence[nn.Module] = ()
     lengths: np.ndarray | None = None
     restore: Callable[[], None] = field(default=lambda: None)
-    tokenizer: Any = None
+    portable: Callable[[], Sequence[Any]] = field(default=lambda: ())
 
     def mode(self, training: bool) -> None:
         """Switch dropout and batch statistics on or off; frozen parts stay off."""
@@ -74,10 +74,23 @@ def _head(vectors: np.ndarray | None, names: dict[str, Any], settings: Head) -> 
     matrix = torch.from_numpy(np.array(vectors, dtype=np.float32))
 
     def build(device: torch.device) -> Task:
-        config = HeadConfig(width=matrix.shape[1], hidden=tuple(settings.hidden), dropout=settings.dropout, **names)
-        model = HeadClassifier(config).to(device)
+        shape: dict[str, Any] = {
+            "width": matrix.shape[1],
+            "hidden": tuple(settings.hidden),
+            "dropout": settings.dropout,
+        }
+        model = HeadNetwork(**shape, classes=names["num_labels"]).to(device)
         data = matrix.to(device)
-        return Task(model, lambda rows, _: {"vectors": data[torch.from_numpy(rows).to(device)]}, model.classifier)
+
+        def inputs(rows: np.ndarray, _: np.random.Generator | None) -> Inputs:
+            return {"vectors": data[torch.from_numpy(rows).to(device)]}
+
+        def portable() -> list[Any]:
+            from datassay.training._models import HeadClassifier, HeadConfig, wrapped
+
+            return [wrapped(HeadClassifier, HeadConfig(**shape, **names), model)]
+
+        return Task(model, inputs, model.classifier, portable=portable)
 
     return build
 
@@ -91,8 +104,13 @@ def _cnn(examples: "pd.DataFrame", labels: np.ndarray, names: dict[str, Any], se
     mean, std = pixel_statistics(images[(examples["split"] == "train").to_numpy() & (labels >= 0)])
 
     def build(device: torch.device) -> Task:
-        config = CnnConfig(channels=tuple(settings.channels), mean=mean, std=std, dropout=settings.dropout, **names)
-        model = CnnClassifier(config).to(device, memory_format=torch.channels_last)
+        shape: dict[str, Any] = {
+            "channels": tuple(settings.channels),
+            "mean": mean,
+            "std": std,
+            "dropout": settings.dropout,
+        }
+        model = CnnNetwork(**shape, classes=names["num_labels"]).to(device, memory_format=torch.channels_last)
 
         def inputs(rows: np.ndarray, rng: np.random.Generator | None) -> Inputs:
             batch = images[rows]
@@ -100,7 +118,12 @@ def _cnn(examples: "pd.DataFrame", labels: np.ndarray, names: dict[str, Any], se
                 batch = augmented(batch, rng)
             return {"images": torch.from_numpy(batch).to(device)}
 
-        return Task(model, inputs, model.classifier)
+        def portable() -> list[Any]:
+            from datassay.training._models import CnnClassifier, CnnConfig, wrapped
+
+            return [wrapped(CnnClassifier, CnnConfig(**shape, **names), model)]
+
+        return Task(model, inputs, model.classifier, portable=portable)
 
     return build
 

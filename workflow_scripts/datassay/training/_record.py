@@ -60,7 +60,7 @@ def record(
             logits, features = predict(task, accelerator, everything, len(label_names), settings, features=last)
             taken = time.monotonic() - started
             rate = optimizer.param_groups[0]["lr"]
-            done.append({"logits": logits, "learning_rate": np.array(rate), "seconds": np.array(taken)})
+            done.append({"logits": logits, "learning_rate": np.array(rate)})
             if features is not None:
                 done[-1]["features"] = features
             _progress(epoch, loss, logits, labels, splits, settings, taken)
@@ -70,13 +70,14 @@ def record(
             unit_done("epoch")
             started = time.monotonic()
         mc_logits = _dropout_passes(task, accelerator, train_rows, len(label_names), settings, seed, checkpoints)
-    task.restore()
+        task.restore()
+        parts = task.portable()
     return Recording(
         logits=np.stack([arrays["logits"] for arrays in done]),
         features=done[-1]["features"],
         mc_logits=mc_logits,
         metrics=_metrics(done, labels, splits),
-        _parts=(task.model.cpu(), task.tokenizer) if task.tokenizer else (task.model.cpu(),),
+        _parts=parts,
     )
 
 
@@ -222,11 +223,15 @@ def _metrics(done: list[Arrays], labels: np.ndarray, splits: np.ndarray) -> "pd.
 
     rows = []
     for epoch, arrays in enumerate(done):
-        once = {name: float(arrays[name]) for name in ("learning_rate", "seconds")}
         for split in ("train", "validation", "valuation", "test"):
             chosen = splits == split
             if (labels[chosen] >= 0).any():
                 rows.append(
-                    {"epoch": epoch + 1, "split": split, **scores(arrays["logits"][chosen], labels[chosen]), **once}
+                    {
+                        "epoch": epoch + 1,
+                        "split": split,
+                        **scores(arrays["logits"][chosen], labels[chosen]),
+                        "learning_rate": float(arrays["learning_rate"]),
+                    }
                 )
     return pd.DataFrame(rows)
