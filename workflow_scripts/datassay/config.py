@@ -53,16 +53,20 @@ class Columns(Block):
     true_label: str | None = Field(None, description="correct label where known, used only to score noise detection")
 
 
+def _usual_names() -> dict[Split, list[str]]:
+    return {
+        "train": ["train", "training"],
+        "validation": ["validation", "valid", "val", "dev"],
+        "valuation": ["valuation", "shapley_val"],
+        "test": ["test", "testing"],
+    }
+
+
 class SplitSettings(Block):
     """How rows are divided into train, validation, valuation and test."""
 
     names: dict[Split, list[str]] = Field(
-        default_factory=lambda: {
-            "train": ["train", "training"],
-            "validation": ["validation", "valid", "val", "dev"],
-            "valuation": ["valuation", "shapley_val"],
-            "test": ["test", "testing"],
-        },
+        default_factory=_usual_names,
         description="values of the split column (or names of files, folders, hub splits) that make up each split",
     )
     validation: Share = Field(0.1, description="share of the train rows to use where the source brings no such split")
@@ -348,7 +352,8 @@ class Config(Block):
 
 def training_settings(params: Mapping[str, Any]) -> Finetune | Head | Cnn:
     """Return the model block that `recipe_params` wrote out."""
-    return {"finetune": Finetune, "head": Head, "cnn": Cnn}[params["recipe"]].model_validate(dict(params))
+    recipes: dict[str, type[Finetune] | type[Head] | type[Cnn]] = {"finetune": Finetune, "head": Head, "cnn": Cnn}
+    return recipes[params["recipe"]].model_validate(dict(params))
 
 
 def one(blocks: list[Any], name: str) -> Any:

@@ -85,9 +85,9 @@ def compute_measure(
 
     try:
         answer = _call(about, arrays, options)
-    except NotApplicable as reason:
+    except NotApplicable as error:
         answer = pd.DataFrame(index=range(len(ids)))
-        answer.attrs["absent"] = {column.name: str(reason) for column in about.columns}
+        answer.attrs["absent"] = {column.name: str(error) for column in about.columns}
     if isinstance(answer, np.ndarray):
         answer = {about.columns[0].name: answer}
     absent = dict(getattr(answer, "attrs", {}).get("absent", {}))

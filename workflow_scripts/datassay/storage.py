@@ -112,7 +112,7 @@ def created_array(path: PathLike, shape: tuple[int, ...], dtype: Any) -> Iterato
 def save_arrays(path: PathLike, **arrays: np.ndarray) -> None:
     """Save several named arrays as one .npz."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_arrays(path: PathLike) -> dict[str, np.ndarray]:

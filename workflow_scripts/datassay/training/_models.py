@@ -58,7 +58,7 @@ class HeadClassifier(_Classifier):
 
     def __init__(self, config: HeadConfig) -> None:
         super().__init__(config)
-        self.network = HeadNetwork(config.width, config.hidden, config.dropout, config.num_labels)
+        self.network = HeadNetwork(config.width, config.hidden, config.dropout, int(config.num_labels or 0))
         self.post_init()
 
 
@@ -70,7 +70,7 @@ class CnnClassifier(_Classifier):
 
     def __init__(self, config: CnnConfig) -> None:
         super().__init__(config)
-        self.network = CnnNetwork(config.channels, config.mean, config.std, config.dropout, config.num_labels)
+        self.network = CnnNetwork(config.channels, config.mean, config.std, config.dropout, int(config.num_labels or 0))
         self.post_init()
 
 

@@ -27,7 +27,7 @@ class Task:
     restore: makes the model whole again after training. portable: the parts to save, each with save_pretrained.
     """
 
-    model: nn.Module
+    model: Any
     inputs: Callable[[np.ndarray, np.random.Generator | None], Inputs]
     head: nn.Linear
     frozen: Sequence[nn.Module] = ()
@@ -110,7 +110,8 @@ def _cnn(examples: "pd.DataFrame", labels: np.ndarray, names: dict[str, Any], se
             "std": std,
             "dropout": settings.dropout,
         }
-        model = CnnNetwork(**shape, classes=names["num_labels"]).to(device, memory_format=torch.channels_last)
+        model: Any = CnnNetwork(**shape, classes=names["num_labels"])
+        model = model.to(device, memory_format=torch.channels_last)
 
         def inputs(rows: np.ndarray, rng: np.random.Generator | None) -> Inputs:
             batch = images[rows]

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,15 +40,16 @@ def reproducible() -> Iterator[None]:
     """Use deterministic kernels and leave torch's own random state as it was."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    deterministic: Any = torch.utils.deterministic
+    fill = deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic.fill_uninitialized_memory = False
     try:
         with torch.random.fork_rng():
             yield
     finally:
         torch.use_deterministic_algorithms(before)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+        deterministic.fill_uninitialized_memory = fill
 
 
 def make_accelerator(settings: Training) -> Accelerator:
@@ -176,8 +178,8 @@ def predict(
     found: np.ndarray | None = np.empty((len(rows), task.head.in_features), np.float32) if features else None
     place = np.empty(rows.max(initial=-1) + 1, np.int64)
     place[rows] = np.arange(len(rows))
-    seen: list[torch.Tensor] = []
-    hook = task.head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    hook = task.head.register_forward_hook(lambda _, args, output: seen.append((args[0], output)))
     size = settings.eval_batch_size
     pending = by_length(rows, size, task.lengths)
     try:
@@ -185,26 +187,24 @@ def predict(
             batch = pending[0]
             seen.clear()
             try:
-                inputs = task.inputs(batch, None)
                 with accelerator.autocast():
-                    out = task.model(**inputs).logits
+                    out = task.model(**task.inputs(batch, None)).logits
             except torch.cuda.OutOfMemoryError:
                 size = _halved(min(size, len(batch)), task)
                 pending = [p for b in pending for p in np.array_split(b, math.ceil(len(b) / size))]
                 continue
             logits[place[batch]] = out.float().cpu().numpy()
             if found is not None:
-                found[place[batch]] = _per_row(seen[-1], inputs).float().cpu().numpy()
+                found[place[batch]] = _per_row(*seen[-1], out).float().cpu().numpy()
             pending.pop(0)
     finally:
         hook.remove()
     return logits, found
 
 
-def _per_row(hidden: torch.Tensor, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Return one vector per row; where the head sees every token (decoders) that of the last real one."""
+def _per_row(hidden: torch.Tensor, scored: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Return one vector per row; where the head sees every token (decoders) that of the token the model answers from."""
     if hidden.ndim == 2:
         return hidden
-    mask = inputs["attention_mask"]
-    last = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(dim=1)
-    return hidden[torch.arange(len(hidden), device=hidden.device), last]
+    distance = (scored - logits[:, None]).abs().amax(dim=2)
+    return hidden[torch.arange(len(hidden), device=hidden.device), distance.argmin(dim=1)]
