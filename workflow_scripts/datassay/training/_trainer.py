@@ -203,7 +203,7 @@ def predict(
 
 
 def _per_row(hidden: torch.Tensor, scored: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """Return one vector per row; where the head sees every token (decoders) that of the token the model answers from."""
+    """Return one vector per row; of a head that sees every token (decoders) that of the token answered from."""
     if hidden.ndim == 2:
         return hidden
     distance = (scored - logits[:, None]).abs().amax(dim=2)
