@@ -12,7 +12,8 @@ with step(snakemake) as job:
 
     seed = int(job.wildcards.seed)
     files = [Path(file) for file in job.input]
-    progress = Checkpoints(Path(job.output.logits).parent, fingerprint(*files, dict(job.params.items()), seed))
+    key = fingerprint(*files, dict(job.params.items()), seed, job.threads)
+    progress = Checkpoints(Path(job.output.logits).parent, key)
     vectors = load_array(job.input.vectors) if job.input.get("vectors") else None
     recording = train(
         load_table(job.input.examples),

@@ -172,7 +172,9 @@ class Encoder(Block):
     revision: str | None = Field(None, description="commit of the hub model to pin")
     batch_size: Annotated[int, Field(gt=0)] = Field(64, description="examples per forward pass")
     max_length: Annotated[int, Field(gt=0)] = Field(128, description="tokens kept per text")
-    image_size: Annotated[int, Field(gt=0)] = Field(32, description="side in pixels that images are resized to")
+    image_size: Annotated[int, Field(gt=0)] = Field(
+        32, description="side in pixels that images are resized to (vision: only where the model names none)"
+    )
     components: Annotated[int, Field(gt=0)] | None = Field(64, description="pixels: principal components to keep")
     precision: Literal["auto", "float32", "bf16"] = Field(
         "auto", description="auto: bf16 where the GPU has it, else float32"
