@@ -1,10 +1,8 @@
 """How crowded the surroundings of a point are: by nearest neighbours and by Gaussian models."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
+from datassay.compute import one_thread
 from datassay.neighbors import exact_neighbors
 
 
@@ -59,15 +57,6 @@ def relative_density(points: np.ndarray, labels: np.ndarray, *, rank_in_others: 
     density = others / (len(classes) - 1) - own
     density[np.isin(labels, classes[counts == 1])] = 0.0
     return density
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run BLAS and LAPACK on one thread, so that sums are rounded alike whatever number of threads there is."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
-        yield
 
 
 def gaussian_log_density(points: np.ndarray, ridge: float = 1e-5) -> np.ndarray:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from datassay.compute import one_thread
 from datassay.errors import DatassayError, NotApplicable
 from datassay.measures._arrays import best_rival, check_finite, check_labels, check_matrix, family_table, of_label
-from datassay.measures._density import one_thread
 from datassay.registry import Column, measure
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from datassay.selection._threads import one_thread
+from datassay.compute import one_thread
 
 FIT_ROWS = 20_000
 

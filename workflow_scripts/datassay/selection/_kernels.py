@@ -5,25 +5,15 @@ therefore an upper bound: the bounds lie in a heap, and only the row at its top 
 so already. The picks are those of comparing every row with every new centre, at a part of the work.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
+
+from datassay.compute import compiled
 
 # A sum may be reordered, so that it vectorises; NaN and infinities keep their meaning.
 FAST = {"reassoc", "contract", "nsz"}
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile on first call and keep the result on disk, or in this process alone where no folder is writable."""
-    try:
-        return njit(cache=True, fastmath=FAST, nogil=True)(function)
-    except (RuntimeError, OSError):
-        return njit(fastmath=FAST, nogil=True)(function)
-
-
-@compiled
+@compiled(fastmath=FAST)
 def _squared_distance(x: np.ndarray, i: int, j: int) -> np.float32:
     total = np.float32(0.0)
     for c in range(x.shape[1]):
@@ -32,7 +22,7 @@ def _squared_distance(x: np.ndarray, i: int, j: int) -> np.float32:
     return total
 
 
-@compiled
+@compiled(fastmath=FAST)
 def _sink(heap: np.ndarray, size: int, position: int, score: np.ndarray) -> None:
     """Restore the order below `position`: the higher score first, the lower row among equals."""
     row = heap[position]
@@ -50,7 +40,7 @@ def _sink(heap: np.ndarray, size: int, position: int, score: np.ndarray) -> None
     heap[position] = row
 
 
-@compiled
+@compiled(fastmath=FAST)
 def _build_heap(score: np.ndarray) -> np.ndarray:
     heap = np.arange(score.shape[0])
     for position in range(score.shape[0] // 2 - 1, -1, -1):
@@ -58,7 +48,7 @@ def _build_heap(score: np.ndarray) -> np.ndarray:
     return heap
 
 
-@compiled
+@compiled(fastmath=FAST)
 def greedy_k_center(points: np.ndarray, start: int, picks: np.ndarray, distance: np.ndarray) -> None:
     """Fill `picks` [m] farthest first from row `start`; `distance` [N] is scratch, the squared distance to a centre.
 

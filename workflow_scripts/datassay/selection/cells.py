@@ -42,8 +42,8 @@ def semdedup(embeddings: np.ndarray, rng: np.random.Generator, *, cell_size: int
     unit = unit_float32(check_rows("embeddings", embeddings, 2))
     if cell_size < 1:
         raise DatassayError(f"semdedup: cell_size {cell_size}, allowed: 1 or more")
+    from datassay.compute import one_thread
     from datassay.selection._clustering import kmeans
-    from datassay.selection._threads import one_thread
 
     cell, centres = kmeans(unit, -(-len(unit) // cell_size), rng)
     highest = np.empty(len(unit))

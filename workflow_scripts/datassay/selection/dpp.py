@@ -95,7 +95,7 @@ def _greedy(unit: np.ndarray, quality: np.ndarray, n_select: int, ridge: float) 
     A gain never grows, so as long as the best of some candidates beats what all other rows had at the start of the
     panel, it is the best of all. Only then is the panel over and are all rows brought up to date, in matrix products.
     """
-    from datassay.selection._threads import one_thread
+    from datassay.compute import one_thread
 
     weight = quality.astype(np.float32)
     factor = np.empty((len(unit), n_select), np.float32)

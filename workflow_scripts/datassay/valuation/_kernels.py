@@ -1,26 +1,12 @@
 """Compiled loops of the data values. Import only inside functions: numba takes a second to load."""
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
+
+from datassay.compute import compiled
 
 DIGIT_BITS, PASSES = 11, 5
 DROPPED_BITS = 64 - DIGIT_BITS * PASSES - 1  # the sign bit is always 0, so 8 low bits of the mantissa are not sorted by
 MASK = (1 << DIGIT_BITS) - 1
-
-
-def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile once per machine; where no cache folder can be written, once per process."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        try:
-            return numba.njit(signature, nogil=True, cache=True)(function)
-        except (RuntimeError, OSError):
-            return numba.njit(signature, nogil=True)(function)
-
-    return decorate
 
 
 @compiled("void(f8[:,::1], f8[::1], i4[::1], i4[::1], f8[::1], i8, i8)")
