@@ -22,12 +22,13 @@ def compiled(signature: str | None = None, **options: Any) -> Callable[[Function
     """
     from numba import njit
 
-    given = () if signature is None else (signature,)
+    given: tuple[Any, ...] = () if signature is None else (signature,)
+    jit: Any = njit
 
     def decorate(function: Function) -> Function:
         try:
-            return njit(*given, cache=True, nogil=True, **options)(function)
+            return jit(*given, cache=True, nogil=True, **options)(function)
         except (RuntimeError, OSError):
-            return njit(*given, nogil=True, **options)(function)
+            return jit(*given, nogil=True, **options)(function)
 
     return decorate
