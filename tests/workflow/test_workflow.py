@@ -22,7 +22,7 @@ def test_a_config_with_everything_on_can_be_planned(tmp_path):
     (tmp_path / "pictures").mkdir()
     project.configure("everything", ALL=", ".join(methods("strategy")))
     planned = project.planned()
-    pairs = 13
+    pairs = 15  # 9 of texts (one data set with one model), 6 of images
     strategies = len(methods("strategy")) - 1
     assert planned["prepare_dataset"] == 8
     assert planned["measure"] == pairs * 6
