@@ -113,13 +113,15 @@ def results() -> pd.DataFrame:
         ("easy", 0.2, 0, 0.62), ("easy", 0.2, 1, 0.62),
         ("aum", 0.5, 0, 0.85),
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["strategy", "ratio", "seed", "accuracy"])
+    table = pd.DataFrame(rows, columns=["strategy", "ratio", "seed", "accuracy"])
+    return table.assign(n_kept=(table["ratio"] * 50).astype(int))
 
 
 def test_summary_by_hand() -> None:
     table = summarise(results()).set_index(["strategy", "ratio"])
     aum = table.loc[("aum", 0.2)]
-    assert aum["seeds"] == 2
+    assert aum["seeds"] == 2 and aum["n_kept"] == 10
+    assert "n_kept_mean" not in table
     assert aum["accuracy_mean"] == pytest.approx(0.75)
     assert aum["accuracy_std"] == pytest.approx(0.1 / np.sqrt(2))
     assert aum["accuracy_minus_random"] == pytest.approx(0.13)

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 DECIMALS = 6
 KEYS = ("strategy", "ratio", "seed")
+ABOUT = (*KEYS, "n_kept")
 
 
 def rank(
@@ -109,23 +110,24 @@ def ratio_text(ratio: float) -> str:
 def summarise(results: "pd.DataFrame") -> "pd.DataFrame":
     """Return one row per strategy and ratio: what every metric is on average and next to the references.
 
-    results: columns strategy, ratio, seed and numeric metrics (higher = better), one row per retraining; a metric that
-    does not apply may be NaN. Returns strategy, ratio, seeds (number of them) and, per metric, {metric}_mean,
+    results: columns strategy, ratio, seed, n_kept and numeric metrics (higher = better), one row per retraining; a
+    metric that does not apply may be NaN. Returns strategy, ratio, n_kept, seeds (number of them) and, per metric,
+    {metric}_mean,
     {metric}_std (sample standard deviation, divisor seeds - 1; NaN for one seed), {metric}_minus_random (mean less that
     of `random` at the same ratio), {metric}_minus_full (mean less that of `full`; NaN where the reference is absent)
     and {metric}_rank (1 = highest mean of the strategies at this ratio, equal means share the better rank).
     Sorted by ratio and strategy. Raises DatassayError where a column is missing or a retraining occurs twice.
     """
-    missing = [key for key in KEYS if key not in results.columns]
+    missing = [key for key in ABOUT if key not in results.columns]
     if missing:
         raise DatassayError(f"pruning results: no column {', '.join(missing)}")
     twice = results.duplicated(list(KEYS))
     if twice.any():
         first = results.loc[twice, list(KEYS)].iloc[0].to_dict()
         raise DatassayError(f"pruning results: {first} occurs twice")
-    metrics = results.drop(columns=list(KEYS)).select_dtypes("number").columns
+    metrics = results.drop(columns=list(ABOUT)).select_dtypes("number").columns
     groups = results.sort_values(list(KEYS)).groupby(["ratio", "strategy"], sort=True)
-    table = groups.agg(seeds=("seed", "nunique"))
+    table = groups.agg(n_kept=("n_kept", "first"), seeds=("seed", "nunique"))
     for metric in metrics:
         mean = groups[metric].mean()
         table[f"{metric}_mean"] = mean
