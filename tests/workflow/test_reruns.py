@@ -40,7 +40,7 @@ EDITS = {
     ),
     "epochs of the measured model": (
         {"recipe: cnn, epochs: 3": "recipe: cnn, epochs: 4"},
-        {"train": 2, "measure": 5, "score_likelihood": 1, "join_infoverse": 1, "rank_examples": 2, "retrain": 2,
+        {"train": 2, "measure": 6, "score_likelihood": 1, "join_infoverse": 1, "rank_examples": 2, "retrain": 2,
          "summarise_pruning": 1, **REPORT},
     ),
     "the noise of one data set": (
