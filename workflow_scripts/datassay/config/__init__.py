@@ -1,0 +1,106 @@
+"""The config: every key, its default, its meaning and what is allowed, in one place.
+
+The JSON schema and docs/configuration.md are generated from these models (`python -m datassay.documentation`).
+"""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from datassay.config.blocks import Block, Name, Number, canonical, one
+from datassay.config.data import Columns, Dataset, Noise, SplitSettings
+from datassay.config.models import Cnn, Encoder, Finetune, Head, Index, Model, Training, training_settings
+
+__all__ = [
+    "Block",
+    "Cnn",
+    "Columns",
+    "Config",
+    "Dataset",
+    "Encoder",
+    "Finetune",
+    "Head",
+    "Index",
+    "MetaInformation",
+    "Model",
+    "Noise",
+    "Options",
+    "Pruning",
+    "Report",
+    "SplitSettings",
+    "Training",
+    "Valuation",
+    "canonical",
+    "one",
+    "training_settings",
+]
+
+Options = dict[str, dict[str, Any]]
+
+
+class MetaInformation(Block):
+    """The measures to compute."""
+
+    families: list[Name] = Field(
+        ["training_dynamics", "ensemble", "mc_dropout", "static", "pretrained", "label_quality"],
+        description="measure families; each is one file",
+    )
+    language_model: str | None = Field(
+        None,
+        description="masked language model (hub name or folder) for pseudo_log_likelihood of texts; none: left out",
+    )
+    language_model_revision: str | None = Field(None, description="commit of the hub model to pin")
+    options: Options = Field(default_factory=dict, description="options of a family: {static: {k: 5}}")
+
+
+class Valuation(Block):
+    """The data values to estimate."""
+
+    estimators: list[Name] = Field(["knn_shapley"], description="estimators; each is one file")
+    options: Options = Field(default_factory=dict, description="options of an estimator: {knn_shapley: {k: 10}}")
+
+
+class Pruning(Block):
+    """Which examples to keep, and what a model loses without the rest."""
+
+    strategies: list[Name] = Field(
+        ["random", "balanced_random", "easy", "hard", "ambiguous", "el2n", "forgetting", "aum", "coreset", "shapley",
+         "infoverse_dpp"],
+        description="selection strategies to compare; the full data is always run beside them",
+    )  # fmt: skip
+    ratios: list[Annotated[Number, Field(gt=0, lt=1)]] = Field([0.2, 0.5, 0.8], description="shares of train rows kept")
+    rank_up_to: Annotated[Number, Field(gt=0, le=1)] = Field(
+        0.9, description="rank this share of the train rows; adding a ratio up to it re-runs nothing else"
+    )
+    seed: int = Field(0, description="seed of random choices and of breaking ties")
+    options: Options = Field(
+        default_factory=dict, description="options of a strategy: {infoverse_dpp: {block_size: 20000}}"
+    )
+
+    @model_validator(mode="after")
+    def _rank_enough(self) -> Self:
+        if self.ratios and max(self.ratios) > self.rank_up_to:
+            raise ValueError(f"ratio {max(self.ratios)} is above rank_up_to, raise rank_up_to to {max(self.ratios)}")
+        return self
+
+
+class Report(Block):
+    """What people see."""
+
+    suspicious: Annotated[int, Field(gt=0)] = Field(5, description="most suspicious examples shown at the end of a run")
+
+
+class Config(Block):
+    """Everything that can be set."""
+
+    datasets: list[Dataset] = Field(min_length=1, description="data sets to assay")
+    encoders: list[Encoder] = Field(min_length=1, description="encoders that data sets may use")
+    models: list[Model] = Field(min_length=1, description="models that data sets may use")
+    seeds: list[int] = Field(
+        [0, 1, 2], min_length=1, description="training seeds; the first one's dynamics are measured"
+    )
+    meta_information: MetaInformation = Field(default_factory=MetaInformation, description="measures")
+    valuation: Valuation = Field(default_factory=Valuation, description="data values")
+    pruning: Pruning = Field(default_factory=Pruning, description="pruning")
+    report: Report = Field(default_factory=Report, description="figures and tables")
+    extensions: list[str] = Field([], description="Python files with your own measures, strategies, data sets")

@@ -1,0 +1,122 @@
+"""Data sets: where they come from and what is made of them."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from datassay.config.blocks import Block, Modality, Name, Share
+from datassay.errors import did_you_mean
+
+Split = Literal["train", "validation", "valuation", "test"]
+
+
+class Columns(Block):
+    """Which column of the source holds what."""
+
+    text: str | None = Field(None, description="text of the example; makes this a text data set")
+    text_b: str | None = Field(None, description="second text of a pair")
+    image: str | None = Field(
+        None, description="image: encoded bytes, a path relative to the data file, or an array; makes this an image set"
+    )
+    label: str = Field("label", description="given label: a name or a whole number")
+    id: str | None = Field(None, description="unique id; without it ids are made from file and row")
+    split: str | None = Field(None, description="names the split of each row; see `split.names`")
+    true_label: str | None = Field(None, description="correct label where known, used only to score noise detection")
+
+
+def _usual_names() -> dict[Split, list[str]]:
+    return {
+        "train": ["train", "training"],
+        "validation": ["validation", "valid", "val", "dev"],
+        "valuation": ["valuation", "shapley_val"],
+        "test": ["test", "testing"],
+    }
+
+
+class SplitSettings(Block):
+    """How rows are divided into train, validation, valuation and test."""
+
+    names: dict[Split, list[str]] = Field(
+        default_factory=_usual_names,
+        description="values of the split column (or names of files, folders, hub splits) that make up each split",
+    )
+    validation: Share = Field(0.1, description="share of the train rows to use where the source brings no such split")
+    valuation: Share = Field(0.1, description="the same for the split on which data values are measured")
+    test: Share = Field(0.2, description="the same for the split of the final numbers")
+    seed: int = Field(0, description="seed of the stratified split")
+
+    @model_validator(mode="after")
+    def _leave_rows_to_train(self) -> Self:
+        if self.validation + self.valuation + self.test >= 1:
+            raise ValueError("validation, valuation and test together must be below 1, train needs rows too")
+        return self
+
+
+class Noise(Block):
+    """Label noise to inject into the train split; the true labels are kept, so that detection can be scored."""
+
+    kind: Literal["symmetric", "class_pair"] = Field(
+        "symmetric", description="symmetric: any other class alike; class_pair: always the next class"
+    )
+    rate: Share = Field(0.0, description="share of train rows whose label is changed; 0 for none")
+    seed: int = Field(0, description="seed of the noise")
+
+
+class Dataset(Block):
+    """One data set: where it comes from and what is made of it."""
+
+    name: Name = Field(description="its name in paths and figures")
+    source: str = Field(
+        description="builtin:docstrings, builtin:digits (or your own registered one), csv, tsv, jsonl, parquet, "
+        "imagefolder, hub"
+    )
+    path: str | dict[str, str] | None = Field(
+        None, description="file, folder or hub name; or one file per split: {train: a.csv, test: b.csv}"
+    )
+    subset: str | None = Field(None, description="hub: configuration of the data set")
+    revision: str | None = Field(None, description="hub: commit to pin")
+    columns: Columns = Field(default_factory=Columns, description="which column holds what")
+    label_names: list[str] | None = Field(None, description="names of the labels 0, 1, ...; else taken from the source")
+    classes: list[str] | None = Field(None, description="keep only these classes (by name)")
+    subsample: Annotated[int, Field(gt=0)] | None = Field(None, description="keep this many rows, stratified")
+    subsample_seed: int = Field(0, description="seed of the subsample")
+    split: SplitSettings = Field(default_factory=SplitSettings, description="division into splits")
+    noise: Noise = Field(default_factory=Noise, description="label noise to inject")
+    evaluate_on: Literal["label", "true_label"] = Field(
+        "label", description="labels outside train: as given, or the true ones where `columns.true_label` has them"
+    )
+    encoders: list[Name] | None = Field(
+        None, description="encoders to use, else all that fit; the first is the main one"
+    )
+    models: list[Name] | None = Field(None, description="models to train, else all that fit")
+    seeds: list[int] | None = Field(None, min_length=1, description="training seeds, else the common ones")
+
+    @property
+    def modality(self) -> Modality:
+        """text or image."""
+        if self.source.startswith("builtin:"):
+            from datassay.registry import method
+
+            return method("dataset", self.source.removeprefix("builtin:")).modality or "text"
+        return "image" if self.columns.image or self.source == "imagefolder" else "text"
+
+    def preparation(self) -> dict[str, Any]:
+        """Return the part that decides what examples.parquet holds."""
+        return self.params("encoders", "models", "seeds")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        kinds = ("csv", "tsv", "jsonl", "parquet", "imagefolder", "hub")
+        if self.source.startswith("builtin:"):
+            return self
+        if self.source not in kinds:
+            raise ValueError(
+                f"source '{self.source}' is unknown{did_you_mean(self.source, [*kinds, 'builtin:docstrings'])}"
+            )
+        if self.path is None:
+            raise ValueError(f"source '{self.source}' needs a path")
+        if self.evaluate_on == "true_label" and self.columns.true_label is None:
+            raise ValueError("evaluate_on: true_label needs columns.true_label")
+        if self.source != "imagefolder" and bool(self.columns.text) == bool(self.columns.image):
+            raise ValueError("columns: name either a text or an image column")
+        return self

@@ -1,0 +1,146 @@
+"""Encoders and the models that are trained."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from datassay.config.blocks import Block, Modality, Name, Number, Share
+
+
+class Index(Block):
+    """Approximate neighbour index (HNSW)."""
+
+    m: Annotated[int, Field(ge=2)] = Field(16, description="links per element")
+    ef_construction: Annotated[int, Field(ge=2)] = Field(200, description="candidates while building")
+    ef: Annotated[int, Field(ge=1)] = Field(200, description="candidates while searching")
+    neighbors: Annotated[int, Field(ge=1)] = Field(20, description="exact neighbours to store per example")
+    seed: int = Field(0, description="seed of the index levels")
+
+
+class Encoder(Block):
+    """Turns examples into unit vectors once, for neighbours, values, densities and head models."""
+
+    name: Name = Field(description="its name in paths")
+    kind: Literal["sentence_transformer", "vision", "pixels"] = Field(
+        description="sentence_transformer: text; vision: an image model of transformers; pixels: scaled pixels, PCA"
+    )
+    model: str = Field("builtin:minilm", description="builtin:minilm, a hub name or a local folder (not for pixels)")
+    revision: str | None = Field(None, description="commit of the hub model to pin")
+    batch_size: Annotated[int, Field(gt=0)] = Field(64, description="examples per forward pass")
+    max_length: Annotated[int, Field(gt=0)] = Field(128, description="tokens kept per text")
+    image_size: Annotated[int, Field(gt=0)] = Field(
+        32, description="side in pixels that images are resized to (vision: only where the model names none)"
+    )
+    components: Annotated[int, Field(gt=0)] | None = Field(64, description="pixels: principal components to keep")
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the GPU has it, else float32"
+    )
+    shard_rows: Annotated[int, Field(gt=0)] = Field(
+        4096, description="rows saved at a time, so that a killed job goes on"
+    )
+    threads: Annotated[int, Field(gt=0)] = Field(1, description="CPU threads; the last bits of results depend on it")
+    gpu: Annotated[int, Field(ge=0)] = Field(0, description="GPUs the job asks for")
+    index: Index = Field(default_factory=Index, description="neighbour index")
+
+    @property
+    def modality(self) -> Modality:
+        """What it encodes."""
+        return "text" if self.kind == "sentence_transformer" else "image"
+
+    def encoding(self) -> dict[str, Any]:
+        """Return the part that decides what the vectors are."""
+        return self.params("threads", "gpu", "index")
+
+
+class Training(Block):
+    """What every recipe has in common."""
+
+    name: Name = Field(description="its name in paths")
+    encoder: Name | None = Field(None, description="encoder whose vectors go with this model, else the first that fits")
+    retrain: Name | None = Field(None, description="model that is retrained on pruned data, else this one")
+    assay: bool = Field(True, description="false: only retrain with it, measure nothing")
+    epochs: Annotated[int, Field(gt=0)] = Field(description="passes over the train split; each one is recorded")
+    batch_size: Annotated[int, Field(gt=0)] = Field(32, description="examples per step")
+    eval_batch_size: Annotated[int, Field(gt=0)] = Field(256, description="examples per forward pass when recording")
+    accumulation: Annotated[int, Field(gt=0)] = Field(1, description="batches per optimiser step")
+    optimizer: Literal["adamw", "adam", "sgd"] = Field("adamw", description="optimiser")
+    learning_rate: Annotated[Number, Field(gt=0)] = Field(description="peak learning rate")
+    weight_decay: Annotated[Number, Field(ge=0)] = Field(0.01, description="weight decay (not on biases and norms)")
+    momentum: Share = Field(0.9, description="momentum of sgd")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="learning rate after the warm-up")
+    warmup: Share = Field(0.06, description="share of the steps in which the learning rate rises")
+    clip_norm: Annotated[Number, Field(gt=0)] | None = Field(1.0, description="largest gradient norm")
+    mc_passes: Annotated[int, Field(ge=0)] = Field(10, description="forward passes with dropout after training")
+    precision: Literal["auto", "float32", "bf16"] = Field("auto", description="auto: bf16 where the GPU has it")
+    threads: Annotated[int, Field(gt=0)] = Field(1, description="CPU threads; the last bits of results depend on it")
+    gpu: Annotated[int, Field(ge=0)] = Field(0, description="GPUs the job asks for")
+
+    @property
+    def modality(self) -> Modality | None:
+        """What it takes; None: whatever its encoder takes."""
+        return None
+
+    def recipe_params(self) -> dict[str, Any]:
+        """Return the part that decides what training computes."""
+        return self.params("retrain", "assay", "threads", "gpu")
+
+
+class Finetune(Training):
+    """Fine-tune a sequence classifier of transformers."""
+
+    recipe: Literal["finetune"]
+    backbone: str = Field("builtin:minilm", description="builtin:minilm, a hub name or a local folder")
+    revision: str | None = Field(None, description="commit of the hub model to pin")
+    epochs: Annotated[int, Field(gt=0)] = Field(4, description="passes over the train split; each one is recorded")
+    learning_rate: Annotated[Number, Field(gt=0)] = Field(5e-4, description="peak learning rate")
+    max_length: Annotated[int, Field(gt=0)] = Field(128, description="tokens kept per text (or pair)")
+    dropout: Share | None = Field(None, description="dropout of the network, else the backbone's own")
+    freeze_embeddings: bool = Field(False, description="keep the embedding layer as it is")
+    freeze_layers: Annotated[int, Field(ge=0)] = Field(0, description="keep this many lower layers as they are")
+    eval_batch_size: Annotated[int, Field(gt=0)] = Field(64, description="examples per forward pass when recording")
+
+    @property
+    def modality(self) -> Modality:
+        """text."""
+        return "text"
+
+
+class Head(Training):
+    """Train a multi-layer perceptron on an encoder's vectors."""
+
+    recipe: Literal["head"]
+    epochs: Annotated[int, Field(gt=0)] = Field(20, description="passes over the train split; each one is recorded")
+    batch_size: Annotated[int, Field(gt=0)] = Field(64, description="examples per step")
+    learning_rate: Annotated[Number, Field(gt=0)] = Field(2e-3, description="peak learning rate")
+    hidden: list[Annotated[int, Field(gt=0)]] = Field([256], description="widths of the hidden layers")
+    dropout: Share = Field(0.2, description="dropout before every layer")
+
+
+class Cnn(Training):
+    """Train a small convolutional network on small images."""
+
+    recipe: Literal["cnn"]
+    epochs: Annotated[int, Field(gt=0)] = Field(10, description="passes over the train split; each one is recorded")
+    batch_size: Annotated[int, Field(gt=0)] = Field(64, description="examples per step")
+    learning_rate: Annotated[Number, Field(gt=0)] = Field(2e-3, description="peak learning rate")
+    image_size: Annotated[int, Field(gt=0)] = Field(32, description="side in pixels that images are resized to")
+    channels: list[Annotated[int, Field(gt=0)]] = Field(
+        [32, 64, 128], min_length=1, description="channels of the blocks; every block but the first halves the size"
+    )
+    dropout: Share = Field(0.2, description="dropout before the classifier")
+    augment: bool = Field(False, description="random shift and horizontal flip while training, never while recording")
+
+    @property
+    def modality(self) -> Modality:
+        """image."""
+        return "image"
+
+
+Model = Annotated[Finetune | Head | Cnn, Field(discriminator="recipe")]
+
+
+def training_settings(params: Mapping[str, Any]) -> Finetune | Head | Cnn:
+    """Return the model block that `recipe_params` wrote out."""
+    recipes: dict[str, type[Finetune] | type[Head] | type[Cnn]] = {"finetune": Finetune, "head": Head, "cnn": Cnn}
+    return recipes[params["recipe"]].model_validate(dict(params))
