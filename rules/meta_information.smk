@@ -13,7 +13,7 @@ localrules:
 rule meta_information:
     """Compute every measure of every model."""
     input:
-        [path("infoverse", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
+        [path("infoverse", dataset=d, model=m) for d, m in plan.pairs(CONFIG) if plan.infoverse_families(CONFIG)],
         [
             path("family", dataset=d, model=m, family=f)
             for d, m in plan.pairs(CONFIG)

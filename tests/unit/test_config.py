@@ -82,6 +82,18 @@ FAULTS = [
     (["pruning", "strategies"], ["random", "random"], "'random' is named twice"),
     (["pruning", "ratios"], [1.5], "config.yaml: pruning.ratios[0]: found 1.5"),
     (["pruning", "ratios"], [0.95], "config.yaml: pruning: ratio 0.95 is above rank_up_to"),
+    (["datasets", 0, "name"], "logs", "config.yaml: datasets[logs].name: results/logs holds what every job writes"),
+    (["datasets", 0, "models"], ["tuned", "tuned"], "datasets[mine].models: 'tuned' is named twice"),
+    (["datasets", 0, "models"], ["cnn"], "datasets[mine].models: model 'cnn' takes images, the data set holds texts"),
+    (["datasets", 0, "seeds"], [1, 1], "datasets[mine].seeds: 1 is named twice"),
+    (["models", 0, "retrain"], "cnn", "datasets[mine].models: model 'cnn' takes images, the data set holds texts"),
+    (["models", 0, "encoder"], "pixels", "datasets[mine].models: encoder 'pixels' takes images, the data set holds"),
+    (["seeds"], [0, 0], "config.yaml: seeds: 0 is named twice"),
+    (["pruning", "ratios"], [0.5, 0.5], "config.yaml: pruning.ratios: 0.5 is named twice"),
+    (["pruning", "ratios"], [1e-7], "config.yaml: pruning.ratios: ratio: 1e-07 has more than 6 decimals"),
+    (["pruning", "options"], {"ccs": {"beta": "x"}}, "pruning.options.ccs.beta: found 'x', needs a number"),
+    (["valuation", "options"], {"knn_shapley": {"k": 1.5}}, "options.knn_shapley.k: found 1.5, needs a whole number"),
+    (["meta_information", "families"], ["label_quality"], "which strategy 'infoverse_dpp' reads, add static"),
     (["extensions"], ["missing.py"], "config.yaml: extensions: no file 'missing.py'"),
     (["extensions"], "missing.py", "config.yaml: extensions: found 'missing.py', input should be a valid list"),
 ]  # fmt: skip
@@ -92,6 +104,12 @@ def test_every_fault_is_one_line_with_file_key_and_hint(raw, path, value, expect
     text = fault(change(raw, path, value))
     assert expected in text
     assert "\n" not in text
+
+
+def test_a_report_needs_something_that_speaks_of_labels(raw):
+    raw |= {"valuation": {"estimators": []}, "pruning": {"strategies": ["random"]}}
+    assert "none of them says which labels are wrong" in fault(change(raw, ["meta_information", "families"], []))
+    assert validate(change(raw, ["meta_information", "families"], ["label_quality"]))
 
 
 def test_several_faults_are_a_line_each(raw):
