@@ -209,6 +209,6 @@ def test_summary_says_what_was_found_and_fits_the_terminal(guide: None) -> None:
     lines = text.splitlines()
     assert max(map(summary.columns_of, lines)) <= 100
     assert "results/trec" in lines[0] and "minilm: 0.850 ± 0.050 (2 seeds)" in lines[1]
-    assert "1 of 2; best detector low: AUROC 1.000" in lines[2]
+    assert "1 of 2; found best by low: AUROC 1.000" in lines[2]
     assert lines[4].split() == ["#", "given", "suggested", "true", "example"]
     assert len(lines) == 8 and "\x1b" not in text

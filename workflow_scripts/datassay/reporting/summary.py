@@ -52,8 +52,8 @@ def summary_text(
         stated = detection[detection["orientation"].isin(["low", "high"])]
         best = (stated if len(stated) else detection).iloc[0]
         lines.append(
-            f"  known wrong labels: {best['n_noisy']:,} of {best['n']:,}; best detector {best['column']}: "
-            f"AUROC {best['auroc']:.3f}, average precision {best['average_precision']:.3f}"
+            f"  known wrong labels: {best['n_noisy']:,} of {best['n']:,}; found best by {best['column']}: "
+            f"AUROC {best['auroc']:.3f}, AP {best['average_precision']:.3f}"
         )
     if len(suspicious):
         lines.append("  most likely mislabelled:")
