@@ -73,9 +73,21 @@ def test_fingerprints_tell_inputs_apart(tmp_path):
 
 def test_a_signal_stops_at_the_end_of_a_unit(monkeypatch):
     monkeypatch.setattr(checkpoints, "_stop_signal", [])
+    monkeypatch.setattr(checkpoints, "_keeps_progress", [True])
     unit_done("epoch")
     checkpoints.request_stop(signal.SIGUSR1)
     with pytest.raises(Interrupted, match="SIGUSR1"):
+        unit_done("epoch")
+
+
+def test_a_signal_stops_a_job_without_progress_at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(checkpoints, "_stop_signal", [])
+    monkeypatch.setattr(checkpoints, "_keeps_progress", [])
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        checkpoints.request_stop(signal.SIGTERM)
+    Checkpoints(tmp_path, "key")
+    checkpoints.request_stop(signal.SIGTERM)
+    with pytest.raises(Interrupted, match="after a saved epoch"):
         unit_done("epoch")
 
 

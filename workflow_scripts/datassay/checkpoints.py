@@ -23,14 +23,17 @@ logger = logging.getLogger(__name__)
 
 _passes: Counter[str] = Counter()
 _stop_signal: list[int] = []
+_keeps_progress: list[bool] = []  # True once a job opened Checkpoints
 
 
-class Interrupted(Exception):
-    """A signal asked for a stop; the unit of work under way was finished and saved."""
+class Interrupted(BaseException):
+    """A signal asked for a stop. Like KeyboardInterrupt no Exception, so that nothing takes it for a damaged file."""
 
 
 def request_stop(signal_number: int, _frame: object = None) -> None:
-    """Signal handler: ask for a stop at the end of the unit of work under way."""
+    """Signal handler: stop at the end of the unit of work under way, or at once in a job that saves no progress."""
+    if not _keeps_progress:
+        raise Interrupted(f"stopped by {signal.Signals(signal_number).name}, run again to repeat this job")
     _stop_signal.append(signal_number)
 
 
@@ -69,6 +72,7 @@ class Checkpoints:
 
     def __init__(self, root: str | os.PathLike[str], key: str) -> None:
         self.folder = Path(root) / ".checkpoints" / key
+        _keeps_progress[:] = [True]
 
     def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Save arrays under a name, atomically, with a checksum."""

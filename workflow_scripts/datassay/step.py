@@ -58,8 +58,8 @@ def step(snakemake: Any) -> Iterator[Any]:
     try:
         load_extensions(snakemake.config.get("extensions") or [])
         yield snakemake
-    except Interrupted as stop:
-        logger.warning("%s", stop)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        logger.warning("%s", str(stop) or "stopped by the keyboard, run again to go on")
         sys.exit(INTERRUPTED)
     except DatassayError as error:
         logger.error("error: %s", error)
