@@ -16,7 +16,8 @@ with step(snakemake) as job:
     if job.params.source["kind"] == "features":
         scores = ppca_log_likelihood(load_array(job.input.features, memory_map=True)[rows]).astype("float32")
     else:
-        progress = Checkpoints(Path(job.output[0]).parent, fingerprint(Path(job.input.examples), job.params.source))
+        key = fingerprint(Path(job.input.examples), dict(job.params.items()), job.threads)
+        progress = Checkpoints(Path(job.output[0]).parent, key)
         scores = pseudo_log_likelihood(examples.iloc[rows], job.params.source, progress)
         progress.clear()
     save_array(job.output.log_likelihood, scores)
