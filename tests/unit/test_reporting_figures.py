@@ -197,6 +197,7 @@ def test_colours_of_a_verdict() -> None:
         (lambda: reporting.detection(reporting.score_detection(measures()[0], [0] * 200, GUIDE)), "known to be right"),
         (lambda: reporting.value_histogram(pd.DataFrame({"text": ["x"]})), "no data values"),
         (lambda: reporting.pruning_curves(summarise(pruning(1).tail(3))), "no pruned model"),
+        (lambda: reporting.pruning_curves(summarise(pruning(2).assign(accuracy=np.nan))), "no labelled test rows"),
         (lambda: reporting.training_curves(pd.DataFrame()), "no metrics"),
         (lambda: reporting.suspicious_gallery(suspects(3).head(0), name="trec"), "no suspicious example"),
         (lambda: reporting.data_card(examples(2, image=False).head(0), {"label_names": ["a", "b"]}), "is empty"),

@@ -48,9 +48,13 @@ def pruning_curves(summary: "pd.DataFrame", metric: str = "accuracy", *, name: s
     pruned = summary[summary["strategy"] != FULL]
     if not len(pruned):
         raise NotApplicable("no pruned model was retrained")
+    if pruned["mean"].isna().all():
+        raise NotApplicable(f"the pruned models have no {metric}: there are no labelled test rows")
     lines = {str(s): rows.sort_values("ratio") for s, rows in pruned.groupby("strategy", sort=True)}
-    seeds = f" over {int(summary['seeds'].max())} seeds" if "seeds" in summary else ""
-    subtitle = f"Retrained on the kept part of the train rows; error bars and band: one standard deviation{seeds}."
+    seeds = int(summary["seeds"].max()) if "seeds" in summary else 0
+    spread = "error bars and band: one standard deviation" + f" over {seeds} seeds" * bool(seeds)
+    spread = "with one seed, so without error bars" if seeds == 1 else spread
+    subtitle = f"Retrained on the kept part of the train rows; {spread}."
     others = [s for s in lines if s != RANDOM]
     others.sort(key=lambda s: -lines[s]["mean"].mean())
     if len(others) <= TOGETHER:
