@@ -91,6 +91,14 @@ def test_tables_keep_their_notes_and_are_checked(tmp_path):
         storage.load_table(path)
 
 
+def test_csv_gives_back_what_looks_like_a_formula(tmp_path):
+    ids = ["=1+1", "'=1", "''@x", "-1", "+2.5", "-1+1", "'tis", "-", "plain", "\tx", "-1\n"]
+    storage.save_csv(tmp_path / "t.csv", pd.DataFrame({"example_id": ids}))
+    assert storage.read_csv(tmp_path / "t.csv")["example_id"].tolist() == ids
+    raw = pd.read_csv(tmp_path / "t.csv", dtype=str)["example_id"].tolist()
+    assert raw[0] == "'=1+1" and raw[3:6] == ["-1", "+2.5", "'-1+1"]
+
+
 def test_csv_disarms_formulas_in_text_and_leaves_numbers(tmp_path):
     storage.save_csv(tmp_path / "t.csv", pd.DataFrame({"text": ["=1+1", "plain"], "x": [-1.5, 2.0]}))
     assert (tmp_path / "t.csv").read_text().splitlines() == ["text,x", "'=1+1,-1.5", "plain,2.0"]

@@ -5,6 +5,7 @@ Everything is written to a temporary name in the same folder, flushed to disk an
 
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
@@ -152,13 +153,18 @@ def tables_by_model(paths: Sequence[PathLike]) -> "dict[str, dict[str, pd.DataFr
     return tables
 
 
+# What a spreadsheet would run as a formula: not a plain number such as -1; behind apostrophes, so that `read_csv` can
+# take off exactly the one that `save_csv` put there.
+_FORMULA = re.compile(r"'*[=+\-@\t\r](?!(?<=[+-])\d+(\.\d*)?\Z)")
+
+
 def save_csv(path: PathLike, table: "pd.DataFrame") -> None:
     """Save a table as csv for people; text that a spreadsheet would run as a formula gets a leading apostrophe."""
     safe = table.copy()
     for name in safe.columns:
         if safe[name].dtype.kind not in "biuf":
             safe[name] = safe[name].map(
-                lambda value: f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+                lambda value: f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
             )
     with atomic_path(path) as temporary:
         safe.to_csv(temporary, index=False)
@@ -169,13 +175,18 @@ TEXT_COLUMNS = ("example_id", "label", "suggested_label", "true_label", "text", 
 
 
 def read_csv(path: PathLike) -> "pd.DataFrame":
-    """Load what `save_csv` wrote; empty cells are missing, and texts such as "NA" stay texts."""
+    """Load what `save_csv` wrote, without its apostrophes; empty cells are missing, texts such as "NA" stay texts."""
     import pandas as pd
 
     try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT_COLUMNS, str))
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT_COLUMNS, str))
     except (OSError, ValueError) as error:
         raise DatassayError(f"{path}: cannot be read ({error}), delete it and run again") from error
+    for name in table.columns.intersection(list(TEXT_COLUMNS)):
+        table[name] = table[name].map(
+            lambda value: value[1:] if value[:1] == "'" and _FORMULA.match(value) else value, na_action="ignore"
+        )
+    return table
 
 
 def save_json(path: PathLike, content: Any) -> None:
