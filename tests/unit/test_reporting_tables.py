@@ -212,3 +212,5 @@ def test_summary_says_what_was_found_and_fits_the_terminal(guide: None) -> None:
     assert "1 of 2; found best by low: AUROC 1.000" in lines[2]
     assert lines[4].split() == ["#", "given", "suggested", "true", "example"]
     assert len(lines) == 8 and "\x1b" not in text
+    agreed = summary.summary_text("trec", "results/trec", found.assign(suggested_label=found["label"]), {})
+    assert agreed.splitlines()[1:] == ["  most likely mislabelled: none, every suggested label is the given one"]

@@ -54,3 +54,10 @@ def numeric_columns(assay: "pd.DataFrame", guide: Guide) -> "pd.DataFrame":
 
     names = [name for name in map(str, assay) if name.partition(".")[0] in guide]
     return pd.DataFrame({name: assay[name].to_numpy(dtype=float, na_value=np.nan) for name in names}, index=assay.index)
+
+
+def suggests_another(suspicious: "pd.DataFrame") -> bool:
+    """Return whether any row may be called something else; False where every suggestion is the given label."""
+    if SUGGESTION not in suspicious or suspicious[SUGGESTION].isna().all():
+        return True
+    return bool((suspicious[SUGGESTION].notna() & (suspicious[SUGGESTION] != suspicious["label"])).any())

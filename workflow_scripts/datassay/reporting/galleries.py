@@ -8,6 +8,7 @@ import numpy as np
 
 from datassay.errors import NotApplicable
 from datassay.randomness import generator
+from datassay.reporting.columns import suggests_another
 from datassay.reporting.style import (
     BLUE,
     DARK,
@@ -207,6 +208,8 @@ def suspicious_gallery(
     """
     if not len(suspicious):
         raise NotApplicable("no suspicious example was listed")
+    if not suggests_another(suspicious):
+        raise NotApplicable("no example looks mislabelled: every suggested label is the given one")
     if examples is None or "image" not in examples:
         return _text_gallery(suspicious, most, name)
     suspicious = suspicious.head(most)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datassay.reporting.columns import suggests_another
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -55,7 +57,9 @@ def summary_text(
             f"  known wrong labels: {best['n_noisy']:,} of {best['n']:,}; found best by {best['column']}: "
             f"AUROC {best['auroc']:.3f}, AP {best['average_precision']:.3f}"
         )
-    if len(suspicious):
+    if len(suspicious) and not suggests_another(suspicious):
+        lines.append("  most likely mislabelled: none, every suggested label is the given one")
+    elif len(suspicious):
         lines.append("  most likely mislabelled:")
         lines += [f"    {line}" for line in _aligned(_cells(suspicious.head(examples)), width - 4)]
     return "\n".join(_fit(line, width).rstrip() for line in lines) + "\n"
