@@ -75,13 +75,13 @@ rule summarise_pruning:
             for strategy, ratio in plan.cells(CONFIG)
         ],
     output:
-        table=report(
-            path("pruning_table"),
+        table=path("pruning_table"),
+        csv=report(
+            path("pruning_csv"),
             caption="../report/pruning_table.rst",
             category="Pruning",
             labels={"data set": "{dataset}", "model": "{model}", "figure": "table"},
         ),
-        csv=path("pruning_csv"),
         figure=report(
             path("figure", figure="pruning_curves"),
             caption="../report/pruning_curves.rst",
