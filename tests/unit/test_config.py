@@ -94,6 +94,7 @@ FAULTS = [
     (["pruning", "options"], {"ccs": {"beta": "x"}}, "pruning.options.ccs.beta: found 'x', needs a number"),
     (["valuation", "options"], {"knn_shapley": {"k": 1.5}}, "options.knn_shapley.k: found 1.5, needs a whole number"),
     (["meta_information", "families"], ["label_quality"], "which strategy 'infoverse_dpp' reads, add static"),
+    (["seeds"], [0], "pruning.strategies: 'el2n' reads 'ens_el2n', which needs at least 2 seeds on 'mine': raise that or"),
     (["extensions"], ["missing.py"], "config.yaml: extensions: no file 'missing.py'"),
     (["extensions"], "missing.py", "config.yaml: extensions: found 'missing.py', input should be a valid list"),
 ]  # fmt: skip

@@ -49,6 +49,12 @@ def test_a_changed_source_is_noticed(root):
     assert differences({key: value for key, value in lock.items() if key != name}) == [name]
 
 
+def test_the_hash_of_a_method_covers_what_it_imports():
+    files = {path.name for path in versions._with_imports(("measures/static.py",))}
+    assert {"static.py", "_density.py", "neighbors.py", "compute.py"} <= files
+    assert not {"registry.py", "storage.py", "errors.py"} & files
+
+
 def test_every_stage_exists_in_the_rules(root):
     rules = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
     for stage in versions.STAGES:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class DatassayError(Exception):
@@ -17,3 +18,9 @@ def did_you_mean(found: str, allowed: Iterable[str]) -> str:
     names = sorted(map(str, allowed))
     close = difflib.get_close_matches(str(found), names, n=1, cutoff=0.6)
     return f", did you mean '{close[0]}'?" if close else f", allowed: {', '.join(names) or 'nothing'}"
+
+
+def shortened(value: Any) -> str:
+    """Return a value as Python writes it, cut to 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

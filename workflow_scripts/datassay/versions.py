@@ -8,22 +8,24 @@ when a number was forgotten. `python -m datassay.versions` rewrites the file.
 import ast
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "prepare_dataset": (1, ("data",)),
-    "embed": (1, ("encoders", "data/images.py")),
+    "embed": (1, ("encoders",)),
     "build_index": (1, ("neighbors.py",)),
     "find_neighbors": (1, ("neighbors.py",)),
-    "train": (1, ("training", "encoders/backbones.py", "data/images.py")),
+    "train": (1, ("training",)),
     "score_likelihood": (1, ("measures/likelihood.py", "measures/_density.py")),
     "join_infoverse": (1, ("measures/infoverse.py",)),
-    "retrain": (1, ("training", "data/images.py")),
+    "retrain": (1, ("training",)),
     "summarise_pruning": (1, ("selection/pruning.py", "reporting/curves.py")),
     "report": (1, ("reporting",)),
 }
 PACKAGE = Path(__file__).parent
+NO_RESULTS = ("config", "errors.py", "registry.py", "checkpoints.py", "storage.py")  # no result follows from these
 LOCK_FILE = "workflow_scripts/datassay/versions.lock.json"
 
 
@@ -33,16 +35,30 @@ def version(stage: str) -> int:
 
 
 def current() -> dict[str, list[object]]:
-    """Return stage or method -> [version, hash of its source without comments and docstrings]."""
+    """Return stage or method -> [version, hash of its source and of all it imports from the library]."""
     from datassay.registry import PACKAGES, methods
 
-    sources = {f"stage {name}": (number, paths) for name, (number, paths) in STAGES.items()}
+    sources: dict[str, tuple[int, tuple[str, ...]]] = {f"stage {name}": about for name, about in STAGES.items()}
     for kind in PACKAGES:
         for name, about in methods(kind).items():
             module = about.function.__module__.removeprefix("datassay.").replace(".", "/") + ".py"
-            helpers = (f"{module.split('/')[0]}/_*.py",)
-            sources[f"{kind} {name}"] = (about.version, (module, *helpers))
-    return {name: [number, _digest(paths)] for name, (number, paths) in sorted(sources.items())}
+            sources[f"{kind} {name}"] = (about.version, (module,))
+    return {name: [number, _digest(_with_imports(paths))] for name, (number, paths) in sorted(sources.items())}
+
+
+def _with_imports(paths: tuple[str, ...]) -> list[Path]:
+    """Return the files of a source and, again and again, the library's own files that they import."""
+    pending = [file for path in paths for file in (sorted((PACKAGE / path).rglob("*.py")) or [PACKAGE / path])]
+    found: set[Path] = set()
+    while pending:
+        file = pending.pop()
+        if file in found or not file.is_file() or file.relative_to(PACKAGE).parts[0] in NO_RESULTS:
+            continue
+        found.add(file)
+        for module in re.findall(r"^\s*from datassay\.([\w.]+) import", file.read_text(encoding="utf-8"), re.M):
+            place = PACKAGE / module.replace(".", "/")
+            pending += [place.with_suffix(".py"), place / "__init__.py"]
+    return sorted(found)
 
 
 def differences(lock: Mapping[str, list[object]]) -> list[str]:
@@ -56,13 +72,10 @@ def read_lock(path: Path) -> dict[str, list[object]]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _digest(paths: tuple[str, ...]) -> str:
+def _digest(files: list[Path]) -> str:
     digest = hashlib.sha256()
-    for pattern in paths:
-        found = sorted(PACKAGE.glob(pattern))
-        for path in found:
-            for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-                digest.update(_code(file).encode())
+    for file in files:
+        digest.update(_code(file).encode())
     return digest.hexdigest()[:16]
 
 
