@@ -116,15 +116,6 @@ def save_arrays(path: PathLike, **arrays: np.ndarray) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def load_arrays(path: PathLike) -> dict[str, np.ndarray]:
-    """Load every array of a .npz file."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:  # zipfile, zlib and numpy each raise their own on a damaged file
-        raise DatassayError(f"{path}: not a readable .npz file ({error}), delete it and run again") from error
-
-
 def save_table(path: PathLike, table: "pd.DataFrame") -> None:
     """Save a table as parquet (zstd); `table.attrs` is kept."""
     with atomic_path(path) as temporary:
