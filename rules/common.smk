@@ -31,13 +31,8 @@ wildcard_constraints:
     ratio=r"[0-9.]+",
 
 
-def megabytes(base):
-    """Memory of a job: grows with every attempt."""
-    return lambda wildcards, attempt: base * 2 ** (attempt - 1)
-
-
-def minutes(base):
-    """Time limit of a job: grows with every attempt."""
+def doubling(base):
+    """Memory (MB) or time limit (minutes) of a job: twice as much with every attempt."""
     return lambda wildcards, attempt: base * 2 ** (attempt - 1)
 
 
@@ -71,16 +66,19 @@ def model_inputs(dataset, model):
     return inputs
 
 
-def family_inputs(wildcards):
-    """The recorded arrays that a measure family asks for."""
-    about = method("measure", wildcards.family)
-    return plan.method_inputs(CONFIG, about, wildcards.dataset, wildcards.model)
+def method_inputs(kind, wildcard):
+    """Input function: the recorded arrays, measures and values that a registered method asks for."""
+    return lambda wildcards: plan.method_inputs(
+        CONFIG, method(kind, getattr(wildcards, wildcard)), wildcards.dataset, wildcards.model
+    )
 
 
-def strategy_inputs(wildcards):
-    """The measures, values and arrays that a strategy asks for."""
-    about = method("strategy", wildcards.strategy)
-    return plan.method_inputs(CONFIG, about, wildcards.dataset, wildcards.model)
+def likelihood_inputs(wildcards):
+    """The examples, and the features of the model where the likelihood is theirs."""
+    source = plan.likelihood_source(CONFIG, wildcards.dataset)
+    names = ["features"] if source == {"kind": "features"} else []
+    arrays = plan.array_paths(CONFIG, wildcards.dataset, wildcards.model, names)
+    return {"examples": path("examples", dataset=wildcards.dataset), **arrays}
 
 
 def retrain_inputs(wildcards):

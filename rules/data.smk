@@ -32,8 +32,8 @@ rule prepare_dataset:
         version=lambda wildcards: plan.source_version(CONFIG, wildcards.dataset),
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
-        runtime=minutes(60),
+        mem_mb=doubling(4000),
+        runtime=doubling(60),
     conda:
         "../envs/core.yaml"
     script:
@@ -60,8 +60,8 @@ rule plot_data_card:
         version=version("report"),
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(10),
+        mem_mb=doubling(2000),
+        runtime=doubling(10),
     conda:
         "../envs/core.yaml"
     script:

@@ -28,8 +28,8 @@ rule embed:
         version=version("embed"),
     threads: lambda wildcards: one(CONFIG.encoders, wildcards.encoder).threads
     resources:
-        mem_mb=megabytes(6000),
-        runtime=minutes(120),
+        mem_mb=doubling(6000),
+        runtime=doubling(120),
         gpu=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).gpu,
     conda:
         "../envs/core.yaml"
@@ -52,8 +52,8 @@ rule find_neighbors:
         version=version("find_neighbors"),
     threads: 4
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(60),
+        mem_mb=doubling(2000),
+        runtime=doubling(60),
     conda:
         "../envs/core.yaml"
     script:
@@ -77,8 +77,8 @@ rule build_index:
         version=version("build_index"),
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(60),
+        mem_mb=doubling(2000),
+        runtime=doubling(60),
     conda:
         "../envs/core.yaml"
     script:

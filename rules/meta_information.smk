@@ -24,10 +24,7 @@ rule meta_information:
 rule score_likelihood:
     """Score how expected each train example is: by a masked language model, or by the density of image features."""
     input:
-        examples=path("examples"),
-        features=lambda wildcards: plan.array_paths(CONFIG, wildcards.dataset, wildcards.model, ["features"])[
-            "features"
-        ],
+        unpack(likelihood_inputs),
     output:
         log_likelihood=path("log_likelihood"),
     log:
@@ -39,8 +36,8 @@ rule score_likelihood:
         version=version("score_likelihood"),
     threads: 1
     resources:
-        mem_mb=megabytes(6000),
-        runtime=minutes(240),
+        mem_mb=doubling(6000),
+        runtime=doubling(240),
     conda:
         "../envs/core.yaml"
     script:
@@ -50,7 +47,7 @@ rule score_likelihood:
 rule measure:
     """Compute one family of measures."""
     input:
-        unpack(family_inputs),
+        unpack(method_inputs("measure", "family")),
     output:
         family=path("family"),
     log:
@@ -62,8 +59,8 @@ rule measure:
         version=lambda wildcards: plan.method_version("measure", wildcards.family),
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
-        runtime=minutes(60),
+        mem_mb=doubling(4000),
+        runtime=doubling(60),
     conda:
         "../envs/core.yaml"
     script:
@@ -88,8 +85,8 @@ rule join_infoverse:
         version=version("join_infoverse"),
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(10),
+        mem_mb=doubling(2000),
+        runtime=doubling(10),
     conda:
         "../envs/core.yaml"
     script:

@@ -20,7 +20,7 @@ rule pruning:
 rule rank_examples:
     """Rank the train rows by one strategy, those to keep first."""
     input:
-        unpack(strategy_inputs),
+        unpack(method_inputs("strategy", "strategy")),
     output:
         ranking=path("ranking"),
     log:
@@ -34,8 +34,8 @@ rule rank_examples:
         version=lambda wildcards: plan.method_version("strategy", wildcards.strategy),
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
-        runtime=minutes(60),
+        mem_mb=doubling(4000),
+        runtime=doubling(60),
     conda:
         "../envs/core.yaml"
     script:
@@ -58,8 +58,8 @@ rule retrain:
         version=version("retrain"),
     threads: lambda wildcards: plan.retrain_model(CONFIG, wildcards.model).threads
     resources:
-        mem_mb=megabytes(4000),
-        runtime=minutes(240),
+        mem_mb=doubling(4000),
+        runtime=doubling(240),
         gpu=lambda wildcards: plan.retrain_model(CONFIG, wildcards.model).gpu,
     conda:
         "../envs/core.yaml"
@@ -96,8 +96,8 @@ rule summarise_pruning:
         version=version("summarise_pruning"),
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(10),
+        mem_mb=doubling(2000),
+        runtime=doubling(10),
     conda:
         "../envs/core.yaml"
     script:

@@ -55,8 +55,8 @@ rule join_assay:
         version=version("report"),
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
-        runtime=minutes(30),
+        mem_mb=doubling(4000),
+        runtime=doubling(30),
     conda:
         "../envs/core.yaml"
     script:
@@ -78,8 +78,8 @@ rule score_detection:
         version=version("report"),
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(10),
+        mem_mb=doubling(2000),
+        runtime=doubling(10),
     conda:
         "../envs/core.yaml"
     script:
@@ -106,8 +106,8 @@ rule list_suspicious:
         version=version("report"),
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(10),
+        mem_mb=doubling(2000),
+        runtime=doubling(10),
     conda:
         "../envs/core.yaml"
     script:
@@ -144,8 +144,8 @@ rule plot_report:
         version=version("report"),
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
-        runtime=minutes(30),
+        mem_mb=doubling(4000),
+        runtime=doubling(30),
     conda:
         "../envs/core.yaml"
     script:
@@ -155,11 +155,7 @@ rule plot_report:
 rule summarise:
     """Write what a run found in a few lines: it is shown when the run ends."""
     input:
-        metrics=[
-            path("metrics", dataset=d, model=m, seed=s)
-            for d, m in plan.pairs(CONFIG)
-            for s in plan.seeds_of(CONFIG, one(CONFIG.datasets, d))
-        ],
+        metrics=training_files("metrics"),
         detection=[path("detection", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
         suspicious=[path("suspicious", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
     output:
@@ -174,8 +170,8 @@ rule summarise:
         version=version("report"),
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
-        runtime=minutes(5),
+        mem_mb=doubling(1000),
+        runtime=doubling(5),
     conda:
         "../envs/core.yaml"
     script:
@@ -194,8 +190,8 @@ rule write_config:
         config=CONFIG.params(),
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
-        runtime=minutes(5),
+        mem_mb=doubling(1000),
+        runtime=doubling(5),
     conda:
         "../envs/core.yaml"
     script:

@@ -30,8 +30,8 @@ rule train:
         version=version("train"),
     threads: lambda wildcards: one(CONFIG.models, wildcards.model).threads
     resources:
-        mem_mb=megabytes(6000),
-        runtime=minutes(240),
+        mem_mb=doubling(6000),
+        runtime=doubling(240),
         gpu=lambda wildcards: one(CONFIG.models, wildcards.model).gpu,
     conda:
         "../envs/core.yaml"

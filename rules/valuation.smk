@@ -35,8 +35,8 @@ rule value:
         version=lambda wildcards: plan.method_version("estimator", wildcards.estimator),
     threads: 4
     resources:
-        mem_mb=megabytes(4000),
-        runtime=minutes(120),
+        mem_mb=doubling(4000),
+        runtime=doubling(120),
     conda:
         "../envs/core.yaml"
     script:
