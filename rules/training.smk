@@ -1,7 +1,7 @@
 """Classifiers with several seeds, and everything recorded while they learn.
 
 REQUIRED: examples.parquet, and the encoder's vectors for a head.
-PROVIDES: logits.npy, features.npy, mc_logits.npy, metrics.parquet and the model, one folder per seed.
+PROVIDES: logits.npy, features.npy, feature_norms.npy, mc_logits.npy, metrics.parquet and the model, one folder per seed.
 """
 
 
@@ -18,6 +18,7 @@ rule train:
     output:
         logits=path("logits"),
         features=path("features"),
+        feature_norms=path("feature_norms"),
         mc_logits=path("mc_logits"),
         metrics=path("metrics"),
         model=directory(path("trained_model")),

@@ -25,6 +25,7 @@ with step(snakemake) as job:
     )
     save_array(job.output.logits, recording.logits)
     save_array(job.output.features, recording.features)
+    save_array(job.output.feature_norms, recording.feature_norms)
     save_array(job.output.mc_logits, recording.mc_logits)
     save_table(job.output.metrics, recording.metrics.assign(seed=seed))
     recording.save_model(job.output.model)

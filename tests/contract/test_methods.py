@@ -27,11 +27,15 @@ def arrays(seed=0):
     features = (centres[labels] + rng.normal(size=(N, WIDTH))).astype(np.float32)
     growth = np.linspace(0.3, 2, EPOCHS)[:, None, None]
     logits = (growth * (features @ centres.T) + rng.normal(size=(EPOCHS, N, CLASSES))).astype(np.float32)
+    norms = (growth[:, :, 0] * np.linalg.norm(features, axis=1)).astype(np.float32)
     return {
         "labels": labels,
         "logits": logits,
         "ensemble_logits": logits[-1] + rng.normal(size=(3, N, CLASSES)).astype(np.float32),
         "mc_logits": logits[-1] + rng.normal(size=(5, N, CLASSES)).astype(np.float32),
+        "ensemble_epoch_logits": logits + rng.normal(size=(3, EPOCHS, N, CLASSES)).astype(np.float32),
+        "feature_norms": norms,
+        "ensemble_feature_norms": norms + rng.uniform(size=(3, EPOCHS, N)).astype(np.float32),
         "features": features,
         "embeddings": features / np.linalg.norm(features, axis=1, keepdims=True),
         "log_likelihood": rng.normal(size=N).astype(np.float32),
@@ -49,7 +53,8 @@ def columns(found):
 
 
 def shuffled(found, order):
-    along = {"logits": 1, "ensemble_logits": 1, "mc_logits": 1}
+    along = {"logits": 1, "ensemble_logits": 1, "mc_logits": 1, "feature_norms": 1}
+    along |= {"ensemble_epoch_logits": 2, "ensemble_feature_norms": 2}
     return {name: np.take(array, order, axis=along.get(name, 0)) for name, array in found.items()}
 
 

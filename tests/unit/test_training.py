@@ -20,6 +20,7 @@ from tests.unit.tiny_bert import words, write_tiny_bert
 
 NAMES = ["red", "green", "blue"]
 N, N_TRAIN = 90, 60
+ARRAYS = ("logits", "features", "feature_norms", "mc_logits")
 
 
 def text_examples() -> pd.DataFrame:
@@ -76,7 +77,7 @@ def run(examples, vectors, settings, folder: Path, seed: int = 0) -> Recording:
 
 
 def same(a: Recording, b: Recording) -> bool:
-    return all(getattr(a, name).tobytes() == getattr(b, name).tobytes() for name in ("logits", "features", "mc_logits"))
+    return all(getattr(a, name).tobytes() == getattr(b, name).tobytes() for name in ARRAYS)
 
 
 @pytest.mark.parametrize("recipe", ["head", "finetune", "cnn"])
@@ -88,6 +89,9 @@ def test_recording_is_complete_and_learns(recipe: str, tiny: Path, tmp_path: Pat
     recording = run(examples, vectors, settings, tmp_path)
     assert recording.logits.shape == (8, N, 3) and recording.logits.dtype == np.float32
     assert recording.features.shape == (N, {"head": 16, "finetune": 32, "cnn": 16}[recipe])
+    assert recording.feature_norms.shape == (8, N) and recording.feature_norms.dtype == np.float32
+    np.testing.assert_allclose(recording.feature_norms[-1], np.linalg.norm(recording.features, axis=1), rtol=1e-5)
+    assert not np.allclose(recording.feature_norms[0], recording.feature_norms[-1])
     assert recording.mc_logits.shape == (3, N_TRAIN, 3)
     assert not np.array_equal(recording.mc_logits[0], recording.mc_logits[1])
     metrics = recording.metrics
@@ -304,7 +308,7 @@ def _work(recipe: str, tiny: Path, folder: Path, crash_at: str) -> None:
     settings = {"head": head(mc_passes=3), "cnn": cnn(mc_passes=3), "finetune": finetune(tiny, **frozen)}[recipe]
     vectors = some_vectors(examples) if recipe == "head" else None
     recording = train(examples, vectors, NAMES, settings, 0, Checkpoints(folder, "key"))
-    arrays = {name: getattr(recording, name) for name in ("logits", "features", "mc_logits")}
+    arrays = {name: getattr(recording, name) for name in ARRAYS}
     np.savez(folder / "out.npz", **arrays)
     recording.metrics.to_json(folder / "metrics.json")
 

@@ -85,6 +85,14 @@ ARTEFACTS: dict[str, Artefact] = {
             "float32",
         ),
         Artefact(
+            "feature_norms",
+            f"{_TRAINING}/feature_norms.npy",
+            "train",
+            "Euclidean norms of the penultimate features of all examples after every epoch",
+            "[E, N]",
+            "float32",
+        ),
+        Artefact(
             "mc_logits",
             f"{_TRAINING}/mc_logits.npy",
             "train",

@@ -27,7 +27,7 @@ def split_rows(examples: "pd.DataFrame", split: str) -> np.ndarray:
 def load_inputs(files: Mapping[str, Any]) -> tuple["pd.DataFrame", dict[str, np.ndarray]]:
     """Load named arrays for the train rows.
 
-    files: array name -> file (a list of files for ensemble_logits), with "examples" among them.
+    files: array name -> file (a list of files for the arrays of all seeds), with "examples" among them.
     Returns the train rows of examples.parquet (example_id, label) and the arrays, n rows each.
     """
     everything = load_table(files["examples"], ["example_id", "split", "label"])
@@ -45,6 +45,12 @@ def _load(name: str, file: Any, total: int, rows: np.ndarray, ids: "pd.Series") 
             return load_array(file, shape=(None, total, None), memory_map=True)[:, rows]
         case "ensemble_logits":
             return np.stack([load_array(f, shape=(None, total, None), memory_map=True)[-1, rows] for f in file])
+        case "ensemble_epoch_logits":
+            return np.stack([load_array(f, shape=(None, total, None), memory_map=True)[:, rows] for f in file])
+        case "feature_norms":
+            return load_array(file, shape=(None, total), memory_map=True)[:, rows]
+        case "ensemble_feature_norms":
+            return np.stack([load_array(f, shape=(None, total), memory_map=True)[:, rows] for f in file])
         case "features" | "embeddings":
             return load_array(file, shape=(total, None), memory_map=True)[rows]
         case "mc_logits":

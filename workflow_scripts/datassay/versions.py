@@ -17,10 +17,10 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "embed": (1, ("encoders",)),
     "build_index": (1, ("neighbors.py",)),
     "find_neighbors": (1, ("neighbors.py",)),
-    "train": (1, ("training",)),
+    "train": (2, ("training",)),
     "score_likelihood": (1, ("measures/likelihood.py", "measures/_density.py")),
     "join_infoverse": (1, ("measures/infoverse.py",)),
-    "retrain": (1, ("training",)),
+    "retrain": (2, ("training",)),
     "summarise_pruning": (1, ("selection/pruning.py", "reporting/curves.py")),
     "report": (1, ("reporting",)),
 }

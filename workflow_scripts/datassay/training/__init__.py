@@ -26,13 +26,15 @@ class Recording:
     """What one training run leaves. N: all rows, n: train rows, both in the order of examples.
 
     logits: float32 [E, N, C], eval mode, after every epoch. features: float32 [N, d], input of the last linear layer
-    after the last epoch. mc_logits: float32 [M, n, C], after the last epoch, dropout on and all else in eval mode;
-    M is 0 for a network without dropout. metrics: one row per epoch and split: loss (cross-entropy in eval mode),
-    accuracy, macro_f1, learning_rate (at the end of the epoch). Times are in the log: equal runs are equal bytes.
+    after the last epoch. feature_norms: float32 [E, N], Euclidean norm of that input after every epoch. mc_logits:
+    float32 [M, n, C], after the last epoch, dropout on and all else in eval mode; M is 0 for a network without
+    dropout. metrics: one row per epoch and split: loss (cross-entropy in eval mode), accuracy, macro_f1,
+    learning_rate (at the end of the epoch). Times are in the log: equal runs are equal bytes.
     """
 
     logits: np.ndarray
     features: np.ndarray
+    feature_norms: np.ndarray
     mc_logits: np.ndarray
     metrics: "pd.DataFrame"
     _parts: Sequence[Any]

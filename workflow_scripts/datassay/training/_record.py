@@ -57,13 +57,13 @@ def record(
         for epoch, loss in epochs(task, optimizer, accelerator, labels, fit, settings, seed, len(done)):
             task.mode(training=False)
             last = epoch == settings.epochs - 1
-            logits, features = predict(task, accelerator, everything, len(label_names), settings, features=last)
+            found = predict(task, accelerator, everything, len(label_names), settings, features=last)
             taken = time.monotonic() - started
             rate = optimizer.param_groups[0]["lr"]
-            done.append({"logits": logits, "learning_rate": np.array(rate)})
-            if features is not None:
-                done[-1]["features"] = features
-            _progress(epoch, loss, logits, labels, splits, settings, taken)
+            done.append({"logits": found.logits, "feature_norms": found.norms, "learning_rate": np.array(rate)})
+            if found.features is not None:
+                done[-1]["features"] = found.features
+            _progress(epoch, loss, found.logits, labels, splits, settings, taken)
             checkpoints.save(_logits_name(epoch), done[-1])
             checkpoints.save(_state_name(epoch), _state(task.model, optimizer))
             checkpoints.drop(_state_name(epoch - KEPT_STATES))
@@ -75,6 +75,7 @@ def record(
     return Recording(
         logits=np.stack([arrays["logits"] for arrays in done]),
         features=done[-1]["features"],
+        feature_norms=np.stack([arrays["feature_norms"] for arrays in done]),
         mc_logits=mc_logits,
         metrics=_metrics(done, labels, splits),
         _parts=parts,
@@ -107,7 +108,7 @@ def evaluate_seeds(
             result: dict[str, float] = {"seed": seed, "n_kept": len(train_rows)}
             for split, prefix in (("test", ""), ("validation", "validation_")):
                 rows = np.flatnonzero((splits == split) & (labels >= 0))
-                logits, _ = predict(task, accelerator, rows, len(label_names), settings)
+                logits = predict(task, accelerator, rows, len(label_names), settings).logits
                 found = scores(logits, labels[rows])
                 result |= {prefix + name: found[name] for name in ("accuracy", "macro_f1")}
             results.append(result)
@@ -190,7 +191,7 @@ def _dropout_passes(
         arrays = checkpoints.load(name)
         if arrays is None:
             torch.manual_seed(torch_seed(seed, "dropout pass", number))
-            arrays = {"logits": predict(task, accelerator, rows, classes, settings)[0]}
+            arrays = {"logits": predict(task, accelerator, rows, classes, settings).logits}
             checkpoints.save(name, arrays)
             unit_done("dropout_pass")
         out[number] = arrays["logits"]

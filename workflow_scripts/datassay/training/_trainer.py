@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -169,13 +169,21 @@ def _check_loss(loss: float, settings: Training, epoch: int, step: int) -> None:
         )
 
 
+class Outputs(NamedTuple):
+    """What the model says of n rows: logits [n, C], norms [n] of the inputs of the head, and these [n, d]; float32."""
+
+    logits: np.ndarray
+    norms: np.ndarray
+    features: np.ndarray | None
+
+
 @torch.no_grad()
 def predict(
     task: Task, accelerator: Accelerator, rows: np.ndarray, classes: int, settings: Training, features: bool = False
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return logits float32 [n, C] in the model's present mode and, where asked for, the inputs of the head [n, d]."""
-    logits = np.empty((len(rows), classes), np.float32)
-    found: np.ndarray | None = np.empty((len(rows), task.head.in_features), np.float32) if features else None
+) -> Outputs:
+    """Return what the model says in its present mode; the inputs of the head only where asked for."""
+    logits, norms = np.empty((len(rows), classes), np.float32), np.empty(len(rows), np.float32)
+    found = np.empty((len(rows), task.head.in_features), np.float32) if features else None
     place = np.empty(rows.max(initial=-1) + 1, np.int64)
     place[rows] = np.arange(len(rows))
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -194,12 +202,14 @@ def predict(
                 pending = [p for b in pending for p in np.array_split(b, math.ceil(len(b) / size))]
                 continue
             logits[place[batch]] = out.float().cpu().numpy()
+            hidden = _per_row(*seen[-1], out).float()
+            norms[place[batch]] = torch.linalg.vector_norm(hidden, dim=1).cpu().numpy()
             if found is not None:
-                found[place[batch]] = _per_row(*seen[-1], out).float().cpu().numpy()
+                found[place[batch]] = hidden.cpu().numpy()
             pending.pop(0)
     finally:
         hook.remove()
-    return logits, found
+    return Outputs(logits, norms, found)
 
 
 def _per_row(hidden: torch.Tensor, scored: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
