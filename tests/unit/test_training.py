@@ -444,19 +444,6 @@ def test_ragged_rows_are_padded() -> None:
     assert ragged.padded(np.array([2, 0, 1]), 9).tolist() == [[5, 6, 9], [1, 2, 3], [4, 9, 9]]
 
 
-def test_scores_are_those_of_scikit_learn() -> None:
-    from sklearn.metrics import f1_score, log_loss
-
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=(50, 4)), rng.integers(0, 3, 50)
-    found = scores(np.vstack([logits, logits[:5]]), np.append(labels, [-1] * 5))
-    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    assert found["loss"] == pytest.approx(log_loss(labels, probabilities, labels=range(4)))
-    assert found["accuracy"] == (logits.argmax(1) == labels).mean()
-    assert found["macro_f1"] == pytest.approx(f1_score(labels, logits.argmax(1), average="macro"))
-    assert np.isnan(scores(logits, np.full(50, -1))["accuracy"])
-
-
 def test_augmentation_shifts_and_flips() -> None:
     from datassay.training._recipes import augmented, pixel_statistics
 

@@ -31,15 +31,17 @@ ARTEFACTS: dict[str, Artefact] = {
             "examples",
             "results/{dataset}/examples.parquet",
             "prepare_dataset",
-            "one row per example: example_id, split, label (given, a class number), true_label, is_noisy (injected), "
-            "is_probe, text, text_b | image {bytes, path}",
+            "one row per example: example_id, split, label (given, a class number; regression: float64, NaN unknown; "
+            "multiple choice: number of the right option), true_label, is_noisy (injected), is_probe, text, text_b, "
+            "options | image {bytes, path}",
             "N rows",
         ),
         Artefact(
             "card",
             "results/{dataset}/card.json",
             "prepare_dataset",
-            "name, modality, label names, counts per split and class, noise, source, revision, sha256",
+            "name, modality, task, label names, counts per split and class (regression: statistics of the labels), "
+            "noise, source, revision, sha256",
         ),
         Artefact("card_figure", "results/{dataset}/report/data_card.png", "plot_data_card", "the data card, drawn"),
         Artefact(
@@ -104,7 +106,7 @@ ARTEFACTS: dict[str, Artefact] = {
             "metrics",
             f"{_TRAINING}/metrics.parquet",
             "train",
-            "per epoch and split: loss, accuracy, macro F1, learning rate",
+            "per epoch and split: loss, every metric of the task, learning rate",
         ),
         Artefact(
             "trained_model",

@@ -45,6 +45,12 @@ def seeds_of(config: Config, dataset: Dataset) -> list[int]:
     return dataset.seeds if dataset.seeds is not None else config.seeds
 
 
+def metric_of(config: Config, dataset_name: str) -> str:
+    """Return the metric that tables and figures about a data set lead with."""
+    dataset = one(config.datasets, dataset_name)
+    return dataset.metric or ("pearson" if dataset.task == "regression" else "accuracy")
+
+
 def encoder_of(config: Config, dataset_name: str, model_name: str) -> str:
     """Return the name of the encoder that goes with a model on a data set."""
     model = one(config.models, model_name)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from datassay.errors import DatassayError
 
 Modality = Literal["text", "image"]
+Task = Literal["classification", "regression", "multiple_choice"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="letters, digits, _ and -")]
 
 

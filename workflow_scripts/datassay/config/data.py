@@ -1,13 +1,15 @@
 """Data sets: where they come from and what is made of them."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from datassay.config.blocks import Block, Modality, Name, Share
+from datassay.config.blocks import Block, Modality, Name, Share, Task
 from datassay.errors import did_you_mean
 
 Split = Literal["train", "validation", "valuation", "test"]
+Metric = Literal["accuracy", "macro_f1", "f1", "mcc", "auroc", "pearson", "spearman"]
+REGRESSION_METRICS: tuple[Metric, ...] = ("pearson", "spearman")
 
 
 class Columns(Block):
@@ -15,10 +17,19 @@ class Columns(Block):
 
     text: str | None = Field(None, description="text of the example; makes this a text data set")
     text_b: str | None = Field(None, description="second text of a pair")
+    options: Annotated[str, Field(min_length=1)] | list[Annotated[str, Field(min_length=1)]] | None = Field(
+        None,
+        description="multiple choice: the column that holds the list of options, or the columns of one option each: "
+        "[option1, option2]",
+    )
     image: str | None = Field(
         None, description="image: encoded bytes, a path relative to the data file, or an array; makes this an image set"
     )
-    label: str = Field("label", description="given label: a name or a whole number")
+    label: str = Field(
+        "label",
+        description="given label: a name or a whole number; regression: a number; multiple choice: number of the right "
+        "option, or its name in `label_names`",
+    )
     id: str | None = Field(None, description="unique id; without it ids are made from file and row")
     split: str | None = Field(None, description="names the split of each row; see `split.names`")
     true_label: str | None = Field(None, description="correct label where known, used only to score noise detection")
@@ -70,13 +81,25 @@ class Dataset(Block):
         description="builtin:docstrings, builtin:digits (or your own registered one), csv, tsv, jsonl, parquet, "
         "imagefolder, hub"
     )
-    path: str | dict[str, str] | None = Field(
+    path: Annotated[str, Field(min_length=1)] | dict[str, Annotated[str, Field(min_length=1)]] | None = Field(
         None, description="file, folder or hub name; or one file per split: {train: a.csv, test: b.csv}"
     )
     subset: str | None = Field(None, description="hub: configuration of the data set")
     revision: str | None = Field(None, description="hub: commit to pin")
+    task: Task = Field(
+        "classification",
+        description="classification; regression: labels are numbers; multiple_choice: the label says which of "
+        "`columns.options` is right",
+    )
+    metric: Metric | None = Field(
+        None,
+        description="metric that tables and figures lead with, else accuracy (regression: pearson); f1 is that of the "
+        "second class and needs two classes",
+    )
     columns: Columns = Field(default_factory=Columns, description="which column holds what")
-    label_names: list[str] | None = Field(None, description="names of the labels 0, 1, ...; else taken from the source")
+    label_names: list[str] | None = Field(
+        None, min_length=2, description="names of the labels 0, 1, ...; else taken from the source"
+    )
     classes: list[str] | None = Field(None, description="keep only these classes (by name)")
     subsample: Annotated[int, Field(gt=0)] | None = Field(None, description="keep this many rows, stratified")
     subsample_seed: int = Field(0, description="seed of the subsample")
@@ -102,10 +125,11 @@ class Dataset(Block):
 
     def preparation(self) -> dict[str, Any]:
         """Return the part that decides what examples.parquet holds."""
-        return self.params("encoders", "models", "seeds")
+        return self.params("metric", "encoders", "models", "seeds")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        self._check_task()
         kinds = ("csv", "tsv", "jsonl", "parquet", "imagefolder", "hub")
         if self.source.startswith("builtin:"):
             return self
@@ -113,10 +137,31 @@ class Dataset(Block):
             raise ValueError(
                 f"source '{self.source}' is unknown{did_you_mean(self.source, [*kinds, 'builtin:docstrings'])}"
             )
-        if self.path is None:
+        if not self.path:
             raise ValueError(f"source '{self.source}' needs a path")
         if self.evaluate_on == "true_label" and self.columns.true_label is None:
             raise ValueError("evaluate_on: true_label needs columns.true_label")
         if self.source != "imagefolder" and bool(self.columns.text) == bool(self.columns.image):
             raise ValueError("columns: name either a text or an image column")
+        if self.task == "multiple_choice" and self.columns.options is None:
+            raise ValueError("task: multiple_choice needs columns.options")
         return self
+
+    def _check_task(self) -> None:
+        """Refuse what the task has no use for."""
+        regression, choice = self.task == "regression", self.task == "multiple_choice"
+        metrics = REGRESSION_METRICS if regression else tuple(m for m in get_args(Metric) if m not in REGRESSION_METRICS)
+        if self.metric is not None and self.metric not in metrics:
+            raise ValueError(f"metric: '{self.metric}' is none of {self.task}, allowed: {', '.join(metrics)}")
+        if self.columns.options is not None and not choice:
+            raise ValueError("columns.options: only task: multiple_choice has options")
+        if choice and (self.columns.image or self.source == "imagefolder"):
+            raise ValueError("task: multiple_choice is about texts, name columns.text")
+        if regression and self.source == "imagefolder":
+            raise ValueError("task: regression needs labels that are numbers, the folders of an imagefolder are classes")
+        if regression and self.noise.rate:
+            raise ValueError("noise: flips classes, a regression has none; leave noise out")
+        if regression and self.label_names is not None:
+            raise ValueError("label_names: the labels of a regression are numbers and have no names, leave it out")
+        if self.classes is not None and self.task != "classification":
+            raise ValueError(f"classes: a {self.task.replace('_', ' ')} has none to choose, leave it out")

@@ -33,6 +33,7 @@ def data_card(
     card = {
         "name": settings.name,
         "modality": "image" if "image" in examples else "text",
+        "task": settings.task,
         "source": settings.source,
         "path": settings.path,
         "subset": settings.subset,
