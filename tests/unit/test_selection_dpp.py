@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datassay.errors import DatassayError
-from datassay.selection import dpp, dpp_ranking, log_det
+from datassay.selection import _greedy, dpp, dpp_ranking, log_det
 
 RIDGE = 5e-4
 
@@ -62,8 +62,8 @@ def test_the_working_set_changes_the_speed_only(monkeypatch: pytest.MonkeyPatch)
     features, quality = rng.normal(size=(500, 12)), rng.uniform(1e-3, 1, 500)
     expected = dpp_ranking(features, quality, 80).tolist()
     for candidates, panel in ((500, 1), (1, 64), (3, 2), (1000, 1000)):
-        monkeypatch.setattr(dpp, "CANDIDATES", candidates)
-        monkeypatch.setattr(dpp, "PANEL", panel)
+        monkeypatch.setattr(_greedy, "CANDIDATES", candidates)
+        monkeypatch.setattr(_greedy, "PANEL", panel)
         assert dpp_ranking(features, quality, 80).tolist() == expected
 
 
@@ -126,35 +126,76 @@ def test_one_row() -> None:
     assert dpp_ranking(np.ones((1, 2)), np.ones(1), 1).tolist() == [0]
 
 
-def test_blocks_keep_their_quotas_in_every_prefix() -> None:
+def blocks_by_definition(features: np.ndarray, quality: np.ndarray, shared: int, blocks: list[np.ndarray]) -> list[int]:
+    """Full greedy for the shared picks; then that of the Schur complement, its entries between blocks set to 0."""
+    kernel = dense_kernel(features, quality)
+    picks = dense_greedy(kernel, shared)
+    rest = np.setdiff1d(np.arange(len(kernel)), picks)
+    inside = np.zeros((len(rest), len(rest)), dtype=bool)
+    for block in blocks:
+        member = np.isin(rest, block)
+        inside |= np.outer(member, member)
+    across = kernel[np.ix_(rest, picks)]
+    schur = kernel[np.ix_(rest, rest)] - across @ np.linalg.inv(kernel[np.ix_(picks, picks)]) @ across.T
+    return picks + rest[dense_greedy(np.where(inside, schur, 0), len(rest))].tolist()
+
+
+def test_blocks_against_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dpp, "SHARED_PICKS", 9)
     rng = np.random.default_rng(4)
-    group = np.repeat([0, 1], [200, 400])
-    features = np.eye(4)[group] + 0.05 * rng.normal(size=(600, 4))
-    quality = rng.uniform(0.1, 1, 600)
-    ranking = dpp_ranking(features, quality, 600, block_size=400, rng=np.random.default_rng(0))
-    assert sorted(ranking) == list(range(600))
-    for length in range(1, 601):
-        assert abs(np.sum(group[ranking[:length]] == 1) - length * 2 / 3) <= 1
-    prefix = dpp_ranking(features, quality, 150, block_size=400, rng=np.random.default_rng(0))
-    assert prefix.tolist() == ranking[:150].tolist()
-    inside = ranking[group[ranking] == 1][:40]
-    rows = np.arange(200, 600)
-    assert inside.tolist() == rows[dpp_ranking(features[rows], quality[rows], 40)].tolist()
+    features, quality = rng.normal(size=(60, 4)), rng.uniform(0.1, 1, 60)
+    sizes = {"full_rows": 59, "block_size": 20}
+    ranking = dpp_ranking(features, quality, 60, **sizes)
+    unit = dpp.unit_float32(features)
+    rest = np.setdiff1d(np.arange(60), ranking[:9])
+    blocks = dpp._split(unit, rest, 20, dpp.generator(0, "dpp_ranking"))
+    assert len(blocks) > 2 and max(map(len, blocks)) <= 20
+    assert ranking.tolist() == blocks_by_definition(features, quality, 9, blocks)
+    for n_select in (1, 5, 9, 10, 33, 59):
+        assert dpp_ranking(features, quality, n_select, **sizes).tolist() == ranking[:n_select].tolist()
 
 
-def test_blocks_lose_little_log_det() -> None:
+def test_blocks_take_turns_by_their_sizes_where_gains_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dpp, "SHARED_PICKS", 1)
+    group = np.repeat([0, 1], [100, 201])
+    ranking = dpp_ranking(np.eye(4)[group], np.zeros(301), 301, full_rows=300, block_size=201)  # all gain the ridge
+    assert sorted(ranking) == list(range(301))
+    for length in range(1, 302):
+        assert abs(np.sum(group[ranking[:length]] == 1) - length * 2 / 3) <= 2
+
+
+def test_the_shared_picks_keep_most_of_what_blocks_lose(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(6)
     features = rng.normal(size=(8, 16))[rng.integers(8, size=800)] + 0.5 * rng.normal(size=(800, 16))
     quality = rng.uniform(1e-3, 1, 800)
-    whole = log_det(features, quality, dpp_ranking(features, quality, 80))
-    blocks = log_det(features, quality, dpp_ranking(features, quality, 80, block_size=250))
-    chance = log_det(features, quality, rng.permutation(800)[:80])
-    assert chance < blocks <= whole + 1e-9
-    assert whole - blocks < 0.25 * (whole - chance)
+    whole = log_det(features, quality, dpp_ranking(features, quality, 160))
+    chance = log_det(features, quality, rng.permutation(800)[:160])
+    lost = []
+    for shared in (1, 80, 160):
+        monkeypatch.setattr(dpp, "SHARED_PICKS", shared)
+        found = log_det(features, quality, dpp_ranking(features, quality, 160, full_rows=500, block_size=100))
+        lost.append((whole - found) / (whole - chance))
+    assert lost[0] < 0.25
+    assert lost[1] < 0.3 * lost[0]
+    assert lost[2] == pytest.approx(0, abs=1e-9)
+
+
+def test_shared_picks_stay_within_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def record(unit, quality, n_select, ridge, gains, given):
+        asked.append(n_select)
+        return _greedy.greedy(unit, quality, n_select, ridge, gains, given)
+
+    monkeypatch.setattr(dpp, "greedy", record)
+    monkeypatch.setattr(dpp, "SHARED_ENTRIES", 2000)
+    rng = np.random.default_rng(7)
+    dpp_ranking(rng.normal(size=(200, 3)), np.ones(200), 100, full_rows=150, block_size=40)
+    assert asked[0] == 10 and max(asked) <= 40
 
 
 def test_identical_rows_above_the_block_size_are_split_all_the_same() -> None:
-    assert sorted(dpp_ranking(np.ones((50, 3)), np.ones(50), 50, block_size=20)) == list(range(50))
+    assert sorted(dpp_ranking(np.ones((50, 3)), np.ones(50), 50, full_rows=20, block_size=20)) == list(range(50))
 
 
 @pytest.mark.parametrize(

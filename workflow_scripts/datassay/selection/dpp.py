@@ -9,14 +9,14 @@ import numpy as np
 from datassay.errors import DatassayError
 from datassay.randomness import generator
 from datassay.registry import strategy
+from datassay.selection._greedy import Picks, first_gains, greedy
 from datassay.selection.arrays import check_count, check_rows, unit_float32
 
 logger = logging.getLogger(__name__)
 
 RIDGE = 5e-4
-BLOCK_SIZE = 20_000
-TIE = 1e-6
-CANDIDATES, PANEL = 256, 64  # sizes of the working set, which change the speed and not the picks
+FULL_ROWS, BLOCK_SIZE = 20_000, 1024
+SHARED_PICKS, SHARED_ENTRIES = 2000, 200_000_000
 
 
 def dpp_ranking(
@@ -25,6 +25,7 @@ def dpp_ranking(
     n_select: int,
     *,
     ridge: float = RIDGE,
+    full_rows: int = FULL_ROWS,
     block_size: int = BLOCK_SIZE,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
@@ -35,12 +36,15 @@ def dpp_ranking(
     further one has the largest gain; ties go to the lowest row (gains within 1e-6 of the largest are ties: the rows
     are float32, the gains float64). Every prefix is the answer for its length.
 
-    Above `block_size` rows the greedy runs in k-means blocks (`rng` seeds them) of at most that size. The blocks are
-    interleaved by (position + 1/2) / size of block, so that every prefix divides among the blocks in proportion to
-    their sizes (Sainte-Lague apportionment, within one row); some log det is lost at the borders.
-
-    L is never built: with m picks O(N m (m + d)) time and 4 N (m + d) bytes (N: rows of a block), in matrix products
+    Up to `full_rows` rows, L is never built: with m picks O(N m (m + d)) time and 4 N (m + d) bytes, in matrix products
     on one thread, so that nothing depends on the number of threads.
+
+    Above `full_rows` the first p = min(2,000, 2e8 / N) picks are made among all rows in that way. The rest is divided
+    into k-means blocks (`rng` seeds them) of at most `block_size` = b rows, in each of which the greedy goes on given
+    the p shared picks. The blocks' picks are merged by falling gain, which is the greedy for an L whose entries
+    between blocks are 0 given the shared picks; equal gains take turns in proportion to the sizes of the blocks.
+    O(N (p + b) (p + b + d)) time and 4 N (p + d) bytes, at most 0.8 GB of it for the shared picks, however many picks
+    are asked for. Some log det is lost to what the blocks do not see of each other.
 
     Raises DatassayError for n_select outside 1..N, arrays that are not finite or of unequal length, ridge <= 0.
     Source: Chen, Zhang, Zhou, NeurIPS 2018, algorithm 1; kernel of Kim et al., ACL 2023 (infoVerse).
@@ -52,10 +56,19 @@ def dpp_ranking(
         raise DatassayError(f"quality: row {int(quality.argmin())} is {quality.min():g}, needs values >= 0")
     if ridge <= 0 or block_size < 1:
         raise DatassayError(f"ridge {ridge:g}, block_size {block_size}: both must be positive")
+    from datassay.compute import one_thread
+
     unit = unit_float32(features)
-    if len(unit) <= block_size:
-        return _greedy(unit, quality, n_select, ridge)
-    return _blockwise(unit, quality, n_select, ridge, block_size, rng or generator(0, "dpp_ranking"))
+    shared = min(SHARED_PICKS, max(1, SHARED_ENTRIES // len(unit))) if len(unit) > full_rows else n_select
+    nothing = np.empty((len(unit), 0), np.float32)
+    with one_thread():
+        first = greedy(unit, quality, min(shared, n_select), ridge, first_gains(unit, quality, ridge), nothing)
+        ranking = first.rows
+        if len(ranking) < n_select:
+            blocks = _split(unit, np.setdiff1d(np.arange(len(unit)), ranking), block_size, rng or generator(0, "dpp_ranking"))
+            logger.info("%d shared picks, then %d blocks of up to %d rows", shared, len(blocks), block_size)
+            ranking = np.concatenate([ranking, _merged(unit, quality, n_select - len(ranking), ridge, first, blocks)])
+    return _lowest_twins_first(ranking, unit, quality)
 
 
 def log_det(features: np.ndarray, quality: np.ndarray, picks: np.ndarray, *, ridge: float = RIDGE) -> float:
@@ -68,7 +81,7 @@ def log_det(features: np.ndarray, quality: np.ndarray, picks: np.ndarray, *, rid
     return float(np.linalg.slogdet(kernel)[1])
 
 
-@strategy(version=1, source="Kim et al., ACL 2023, arXiv 2305.19344; Chen, Zhang, Zhou, NeurIPS 2018")
+@strategy(version=2, source="Kim et al., ACL 2023, arXiv 2305.19344; Chen, Zhang, Zhou, NeurIPS 2018")
 def infoverse_dpp(
     infoverse: np.ndarray,
     labels: np.ndarray,
@@ -76,6 +89,7 @@ def infoverse_dpp(
     rng: np.random.Generator,
     *,
     quality: Literal["density", "inverse", "uniform"] = "density",
+    full_rows: int = FULL_ROWS,
     block_size: int = BLOCK_SIZE,
 ) -> np.ndarray:
     """Informative and diverse rows: greedy MAP of a DPP on the z-scored meta-information.
@@ -86,40 +100,7 @@ def infoverse_dpp(
     from datassay.measures.infoverse import quality as infoverse_quality
 
     weights = infoverse_quality(infoverse, labels, quality)
-    return dpp_ranking(infoverse, weights, n_select, block_size=block_size, rng=rng)
-
-
-def _greedy(unit: np.ndarray, quality: np.ndarray, n_select: int, ridge: float) -> np.ndarray:
-    """Greedy MAP in panels of picks. d2 [N] is the gain of every row, factor [N, m] the incremental Cholesky factor.
-
-    A gain never grows, so as long as the best of some candidates beats what all other rows had at the start of the
-    panel, it is the best of all. Only then is the panel over and are all rows brought up to date, in matrix products.
-    """
-    from datassay.compute import one_thread
-
-    weight = quality.astype(np.float32)
-    factor = np.empty((len(unit), n_select), np.float32)
-    picks = np.empty(n_select, np.int64)
-    # exp(x.x - 1) of a unit row is 1 exactly; taken from float32 rows it would break ties by rounding.
-    d2 = quality**2 * np.where(unit.any(axis=1), 1.0, np.exp(-1.0)) + ridge
-    done = 0
-    with one_thread():
-        while done < n_select:
-            order = np.argsort(-np.where(_best(d2), np.inf, d2), kind="stable")
-            candidates = np.sort(order[:CANDIDATES])
-            bound = d2[order[CANDIDATES]] if len(order) > CANDIDATES else -np.inf
-            covariance = _conditional(unit, weight, factor[:, :done], candidates, candidates)
-            chosen, root = _panel(covariance, d2[candidates], min(PANEL, n_select - done), bound, ridge)
-            new = candidates[chosen]
-            panel = slice(done, done + len(new))
-            picks[panel] = new
-            covariance = _conditional(unit, weight, factor[:, :done], slice(None), new)
-            np.matmul(covariance, np.linalg.inv(root).T.astype(np.float32), out=factor[:, panel])
-            d2 -= np.einsum("ij,ij->i", factor[:, panel], factor[:, panel], dtype=np.float64)
-            np.maximum(d2, ridge, out=d2)  # what exact arithmetic never falls below
-            done += len(new)
-            d2[picks[:done]] = -np.inf
-    return _lowest_twins_first(picks, unit, quality)
+    return dpp_ranking(infoverse, weights, n_select, full_rows=full_rows, block_size=block_size, rng=rng)
 
 
 def _lowest_twins_first(picks: np.ndarray, unit: np.ndarray, quality: np.ndarray) -> np.ndarray:
@@ -138,63 +119,20 @@ def _lowest_twins_first(picks: np.ndarray, unit: np.ndarray, quality: np.ndarray
     return np.array([next(following[id(group_of[row])]) for row in picks], np.int64)
 
 
-def _best(d2: np.ndarray) -> np.ndarray:
-    """Return which gains are the highest, bool [N]: float32 rows cannot tell apart what differs by less."""
-    return d2 >= d2.max() * (1 - TIE)
-
-
-def _conditional(
-    unit: np.ndarray, weight: np.ndarray, factor: np.ndarray, rows: np.ndarray | slice, columns: np.ndarray
+def _merged(
+    unit: np.ndarray, quality: np.ndarray, n_select: int, ridge: float, first: Picks, blocks: list[np.ndarray]
 ) -> np.ndarray:
-    """Return the kernel (without ridge) between rows and columns, given the picks in `factor`."""
-    kernel = unit[rows] @ unit[columns].T
-    kernel -= 1
-    np.exp(kernel, out=kernel)
-    kernel *= weight[rows, None]
-    kernel *= weight[columns]
-    kernel -= factor[rows] @ factor[columns].T
-    return kernel
-
-
-def _panel(
-    covariance: np.ndarray, d2: np.ndarray, n_select: int, bound: float, ridge: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pick greedily among candidates while their gain d2 is above `bound` (at least once, at most n_select times).
-
-    covariance: [T, T], d2: [T]. Returns the p positions picked and their lower Cholesky factor [p, p].
-    """
-    covariance = covariance.astype(np.float64)
-    chosen: list[int] = []
-    columns: list[np.ndarray] = []
-    while len(chosen) < n_select:
-        if chosen and d2.max() * (1 - TIE) <= bound:
-            break
-        pick = int(_best(d2).argmax())
-        column = covariance[pick] / np.sqrt(d2[pick])
-        column[pick] = np.sqrt(d2[pick])
-        covariance -= column[:, None] * column
-        d2 = np.maximum(d2 - column**2, ridge)
-        chosen.append(pick)
-        columns.append(column)
-        d2[chosen] = -np.inf
-    return np.array(chosen), np.tril(np.stack(columns, axis=1)[chosen])
-
-
-def _blockwise(
-    unit: np.ndarray, quality: np.ndarray, n_select: int, ridge: float, block_size: int, rng: np.random.Generator
-) -> np.ndarray:
-    blocks = _split(unit, np.arange(len(unit)), block_size, rng)
-    sizes = np.array([len(rows) for rows in blocks])
-    block_of = np.repeat(np.arange(len(blocks)), sizes)
-    position = np.concatenate([np.arange(size) for size in sizes])
-    turns = block_of[np.lexsort((block_of, (position + 0.5) / sizes[block_of]))[:n_select]]
-    ranking = np.empty(n_select, np.int64)
-    for b, rows in enumerate(blocks):
-        quota = int((turns == b).sum())
-        logger.info("block %d/%d: %d of %d rows", b + 1, len(blocks), quota, len(rows))
-        if quota:
-            ranking[turns == b] = rows[_greedy(unit[rows], quality[rows], quota, ridge)]
-    return ranking
+    """Return the next `n_select` rows: the greedy inside every block given the shared picks, merged by gain."""
+    rows, gains, turns = [], [], []
+    for block in blocks:
+        inside = greedy(
+            unit[block], quality[block], min(len(block), n_select), ridge, first.left[block], first.factor[block]
+        )
+        rows.append(block[inside.rows])
+        gains.append(inside.gains)
+        turns.append((np.arange(len(inside.rows)) + 0.5) / len(block))
+    order = np.lexsort((np.concatenate(turns), -np.concatenate(gains)))
+    return np.concatenate(rows)[order[:n_select]]
 
 
 def _split(unit: np.ndarray, rows: np.ndarray, block_size: int, rng: np.random.Generator) -> list[np.ndarray]:
