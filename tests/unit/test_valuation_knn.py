@@ -132,7 +132,7 @@ def test_blocks_tiles_and_threads_do_not_matter(grid: bool, monkeypatch: pytest.
     for block, threads in [(1, "1"), (5, "3"), (1000, "2")]:
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         np.testing.assert_array_equal(knn_shapley(*data, block=block), expected)
-    monkeypatch.setattr("datassay.valuation.knn.TILE", 100)
+    monkeypatch.setattr("datassay.valuation._distances.TILE", 100)
     np.testing.assert_array_equal(knn_shapley(*data), expected)
 
 

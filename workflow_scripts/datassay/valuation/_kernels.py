@@ -9,12 +9,12 @@ DROPPED_BITS = 64 - DIGIT_BITS * PASSES - 1  # the sign bit is always 0, so 8 lo
 MASK = (1 << DIGIT_BITS) - 1
 
 
-@compiled("void(f8[:,::1], f8[::1], i4[::1], i4[::1], f8[::1], i8, i8)")
-def shapley_rows(squared, offsets, train_y, valid_y, weights, start, stop):  # type: ignore[no-untyped-def]
+@compiled("void(f8[:,::1], f8[::1], i4[::1], i4[::1], f8[::1], f8[::1], i8, i8)")
+def shapley_rows(squared, offsets, train_y, valid_y, steps, last, start, stop):  # type: ignore[no-untyped-def]
     """Overwrite rows start..stop of squared [V, N] (squared distances less offsets[v]) by the values for that point.
 
     Sorts by a stable radix sort of the float bits (ties by column), then makes one pass from the farthest to the
-    nearest: the value changes by (m_i - m_(i+1)) * weights[i], weights[i] = min(K, i) / (K i), i counted from 1.
+    nearest: it begins at last[v] and changes by (m_i - m_(i+1)) * steps[i], m beyond the farthest being 0.
     """
     n = squared.shape[1]
     keys, other_keys = np.empty(n, np.uint64), np.empty(n, np.uint64)
@@ -49,13 +49,39 @@ def shapley_rows(squared, offsets, train_y, valid_y, weights, start, stop):  # t
                 other_ids[position] = ids[j]
             keys, other_keys = other_keys, keys
             ids, other_ids = other_ids, ids
-        value, farther = 0.0, 0
+        value, farther = last[v], 0
         for i in range(n - 1, -1, -1):
             j = ids[i]
             match = 1 if train_y[j] == valid_y[v] else 0
-            value += (match - farther) * weights[i]
+            value += (match - farther) * steps[i]
             farther = match
             row[j] = value
+
+
+@compiled("void(f8[:,::1], f8[::1], i4[::1], i4[::1], f8[::1], f8, f8, i8, i8)")
+def threshold_rows(  # type: ignore[no-untyped-def]
+    squared, offsets, train_y, valid_y, harmonic, limit, empty, start, stop
+):
+    """Overwrite rows start..stop of squared [V, N] by the values when all rows up to a squared distance vote.
+
+    harmonic[n] = 1 + 1/2 + ... + 1/n. empty: utility of no rows. The n rows inside play the game of the mean: each has
+    (m - empty + (harmonic[n] - 1) (m - mean of the others)) / n, the rows outside have 0.
+    """
+    for v in range(start, stop):
+        row = squared[v]
+        inside, matches = 0, 0
+        for j in range(row.shape[0]):
+            row[j] = max(row[j] + offsets[v], 0.0)
+            if row[j] <= limit:
+                inside += 1
+                matches += 1 if train_y[j] == valid_y[v] else 0
+        for j in range(row.shape[0]):
+            if row[j] > limit:
+                row[j] = 0.0
+                continue
+            match = 1 if train_y[j] == valid_y[v] else 0
+            others = (matches - match) / max(inside - 1, 1)
+            row[j] = (match - empty + (harmonic[inside] - 1) * (match - others)) / inside
 
 
 @compiled("void(f8[:,::1], f8[::1], f8[::1], i8, i8)")
