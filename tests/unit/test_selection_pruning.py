@@ -19,6 +19,8 @@ def arrays() -> dict[str, np.ndarray]:
         "features": rng.normal(size=(n, 8)),
         "embeddings": rng.normal(size=(n, 6)),
         "infoverse": rng.normal(size=(n, 23)),
+        "ensemble_epoch_logits": rng.normal(size=(2, 3, n, 3)),
+        "ensemble_feature_norms": rng.uniform(1, 2, size=(2, 3, n)),
     }
 
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from datassay.errors import DatassayError
-from datassay.registry import methods
+from datassay.registry import TASKS, methods
 from datassay.selection import ccs, k_center
 from datassay.selection.arrays import by_score, in_rounds
 from datassay.selection.cells import prototypes, semdedup
 from datassay.selection.coverage import coreset, moderate
-from datassay.selection.scores import balanced_random, full, random_order
+from datassay.selection.pruning import rank
+from datassay.selection.scores import balanced_random, by_column, full, grand, last_layer_gradients, random_order
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -51,6 +52,7 @@ def test_names_of_the_columns() -> None:
         "ambiguous": {"variability"},
         "forgetting": {"forgetting"},
         "el2n": {"ens_el2n"},
+        "grand": {"ensemble_epoch_logits", "ensemble_feature_norms", "labels"},
         "aum": {"aum"},
         "density": {"task_density"},
         "shapley": {"knn_shapley"},
@@ -61,6 +63,78 @@ def test_names_of_the_columns() -> None:
         "semdedup": {"embeddings"},
         "infoverse_dpp": {"infoverse", "labels", "n_select"},
     }
+
+
+def test_which_strategies_make_sense_for_which_task() -> None:
+    known = methods("strategy")
+    of = {task: {name for name, about in known.items() if task in about.tasks} for task in TASKS}
+    assert of["classification"] == set(known)
+    assert set(known) - of["multiple_choice"] == {"grand"}  # its options have features of their own
+    assert of["regression"] == {
+        "full", "random", "density", "coreset", "prototypes", "semdedup", "infoverse_dpp"
+    }  # fmt: skip
+
+
+def test_strategies_for_regression_take_labels_that_are_numbers() -> None:
+    rng = np.random.default_rng(0)
+    found = {
+        "labels": rng.normal(size=50),
+        "embeddings": rng.normal(size=(50, 4)),
+        "infoverse": rng.normal(size=(50, 9)),
+    }
+    for name in ("prototypes", "infoverse_dpp"):
+        assert len(rank(methods("strategy")[name], found, 20, seed=0)) >= 20
+    same = rank(methods("strategy")["infoverse_dpp"], found | {"labels": np.zeros(50, np.int64)}, 20, seed=0)
+    assert same.equals(rank(methods("strategy")["infoverse_dpp"], found, 20, seed=0))
+
+
+# ---- any column ----
+
+
+@pytest.mark.parametrize(("keep", "expected"), [("highest", [2, 0, 3, 1]), ("lowest", [1, 3, 0, 2])])
+def test_a_column_of_ones_own_is_a_strategy(keep: str, expected: list[int]) -> None:
+    about = by_column("mine", "my_measure", keep)
+    assert about.inputs == {"column": "my_measure", "rng": "rng"}
+    table = rank(about, {"my_measure": np.array([0.5, -3.0, 7.0, 0.25])}, 2, seed=0)
+    assert table["row"].tolist() == expected
+    flags = rank(about, {"my_measure": np.array([True, False, True])}, 1, seed=0)["row"].tolist()
+    assert set(flags[:2]) == {0, 2} if keep == "highest" else flags[0] == 1
+
+
+# ---- GraNd ----
+
+
+def test_last_layer_gradients_are_those_of_torch() -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(1)
+    features, labels = rng.normal(size=(12, 5)), rng.integers(4, size=12)
+    layer = torch.nn.Linear(5, 4, dtype=torch.float64)
+    expected, logits = [], []
+    for phi, label in zip(features, labels, strict=True):
+        layer.zero_grad()
+        z = layer(torch.tensor(phi))
+        torch.nn.functional.cross_entropy(z[None], torch.tensor([label])).backward()
+        expected.append(torch.cat([layer.weight.grad.ravel(), layer.bias.grad]).norm().item())
+        logits.append(z.detach().numpy())
+    norms = np.linalg.norm(features, axis=1)
+    assert last_layer_gradients(np.array(logits), norms, labels) == pytest.approx(expected, rel=1e-12)
+
+
+def test_grand_by_hand() -> None:
+    """Two seeds, two epochs, two classes: |p - onehot| is sqrt(2) (1 - p[y])."""
+    p = np.array([[[0.5, 0.9, 0.8], [0.1, 0.6, 0.9]], [[0.5, 0.5, 0.6], [0.1, 0.2, 0.9]]])  # of the label: seed, epoch
+    logits = np.stack([np.log(p), np.log(1 - p)], axis=-1)
+    norms = np.array([[[0.0, 8.0, 1.0], [1.0, 1.0, 1.0]], [[0.0, 0.0, 1.0], [1.0, 1.0, 1.0]]])
+    labels = np.zeros(3, np.int64)
+    # epoch 1: mean of (1 - p) sqrt(norm^2 + 1): 0.5; (0.1 * 8.06 + 0.5) / 2 = 0.653; (0.2 + 0.4) sqrt(2) / 2 = 0.424
+    assert grand(logits, norms, labels, generator()).tolist() == [1, 0, 2]
+    assert grand(logits, norms, labels, generator(), epoch=2).tolist() == [0, 1, 2]
+    with pytest.raises(DatassayError, match="grand: epoch 3, allowed: 1 to the number of recorded epochs, 2"):
+        grand(logits, norms, labels, generator(), epoch=3)
+
+
+def test_grand_does_not_overflow() -> None:
+    assert last_layer_gradients(np.array([[1e4, -1e4]]), np.array([3.0]), np.array([1])) == pytest.approx(np.sqrt(20))
 
 
 def test_ties_are_broken_by_the_generator_and_by_nothing_else() -> None:

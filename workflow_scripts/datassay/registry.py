@@ -18,6 +18,7 @@ from typing import Any, Literal
 from datassay.errors import DatassayError, did_you_mean
 
 Kind = Literal["dataset", "measure", "estimator", "strategy", "acquisition"]
+TASKS = ("classification", "multiple_choice", "regression")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PACKAGES: dict[Kind, str] = {
     "dataset": "datassay.data",
@@ -42,7 +43,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Method:
-    """A registered function and what the workflow has to know of it."""
+    """A registered function and what the workflow has to know of it. tasks: those of data sets it makes sense for."""
 
     kind: Kind
     name: str
@@ -53,6 +54,7 @@ class Method:
     columns: tuple[Column, ...] = ()
     optional: tuple[str, ...] = ()
     modality: Literal["text", "image"] | None = None
+    tasks: tuple[str, ...] = TASKS
 
     @property
     def description(self) -> str:
@@ -127,9 +129,12 @@ def estimator(*, version: int, source: str, name: str | None = None) -> Decorato
     return _register("estimator", name=name, version=version, source=source)
 
 
-def strategy(*, version: int, source: str, name: str | None = None) -> Decorator:
-    """Register a selection strategy: columns and arrays of the train rows in, int64 ranking (keep first) out."""
-    return _register("strategy", name=name, version=version, source=source)
+def strategy(*, version: int, source: str, name: str | None = None, tasks: Sequence[str] = TASKS) -> Decorator:
+    """Register a selection strategy: columns and arrays of the train rows in, int64 ranking (keep first) out.
+
+    tasks: those it can rank for; data sets of another task are pruned without it.
+    """
+    return _register("strategy", name=name, version=version, source=source, tasks=tuple(tasks))
 
 
 def acquisition(*, version: int, source: str, name: str | None = None) -> Decorator:

@@ -7,6 +7,7 @@ from datassay.registry import strategy
 from datassay.selection.arrays import CHUNK, by_score, check_rows, unit_float32
 
 BLOCK = 512
+REGRESSION_CELLS = 10
 
 
 @strategy(version=1, source="Sorscher et al., NeurIPS 2022, arXiv 2206.14486")
@@ -15,14 +16,15 @@ def prototypes(
 ) -> np.ndarray:
     """Farthest from the nearest k-means centre of the embedding first.
 
-    n_clusters: 0 means as many as there are classes. Raises DatassayError where it is negative.
+    n_clusters: 0 means as many as there are classes; 10 for a regression. Raises DatassayError where it is negative.
     """
     embeddings = check_rows("embeddings", embeddings, 2)
     if n_clusters < 0:
         raise DatassayError(f"prototypes: n_clusters {n_clusters}, allowed: 0 (as many as classes) or more")
     from datassay.selection._clustering import kmeans
 
-    cell, centres = kmeans(embeddings, n_clusters or len(np.unique(labels)), rng)
+    classes = REGRESSION_CELLS if labels.dtype.kind == "f" else len(np.unique(labels))
+    cell, centres = kmeans(embeddings, n_clusters or classes, rng)
     distance = np.empty(len(embeddings))
     for start in range(0, len(embeddings), CHUNK):
         rows = slice(start, start + CHUNK)

@@ -4,7 +4,7 @@ import numpy as np
 
 from datassay.errors import DatassayError
 from datassay.registry import strategy
-from datassay.selection.arrays import CHUNK, by_score, check_count, check_rows, in_rounds
+from datassay.selection.arrays import CHUNK, LABELLED, by_score, check_count, check_rows, in_rounds
 
 
 def k_center(features: np.ndarray, n_select: int, *, start: int | None = None) -> np.ndarray:
@@ -36,7 +36,7 @@ def coreset(features: np.ndarray, n_select: int) -> np.ndarray:
     return k_center(features, n_select)
 
 
-@strategy(version=1, source="Zheng et al., ICLR 2023, arXiv 2210.15809")
+@strategy(version=1, source="Zheng et al., ICLR 2023, arXiv 2210.15809", tasks=LABELLED)
 def ccs(aum: np.ndarray, rng: np.random.Generator, *, beta: float = 0.1, n_strata: int = 50) -> np.ndarray:
     """Coverage-centric: equal shares of all score ranges, after the hardest are cut.
 
@@ -58,7 +58,7 @@ def ccs(aum: np.ndarray, rng: np.random.Generator, *, beta: float = 0.1, n_strat
     return np.concatenate([kept[in_rounds(np.minimum(stratum, n_strata - 1), rng)], cut])
 
 
-@strategy(version=1, source="Xia et al., ICLR 2023 (Moderate coreset)")
+@strategy(version=1, source="Xia et al., ICLR 2023 (Moderate coreset)", tasks=LABELLED)
 def moderate(features: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Distance to the centre of the own class closest to the median of these distances first."""
     features = check_rows("features", features, 2)

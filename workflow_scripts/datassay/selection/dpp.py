@@ -65,7 +65,9 @@ def dpp_ranking(
         first = greedy(unit, quality, min(shared, n_select), ridge, first_gains(unit, quality, ridge), nothing)
         ranking = first.rows
         if len(ranking) < n_select:
-            blocks = _split(unit, np.setdiff1d(np.arange(len(unit)), ranking), block_size, rng or generator(0, "dpp_ranking"))
+            blocks = _split(
+                unit, np.setdiff1d(np.arange(len(unit)), ranking), block_size, rng or generator(0, "dpp_ranking")
+            )
             logger.info("%d shared picks, then %d blocks of up to %d rows", shared, len(blocks), block_size)
             ranking = np.concatenate([ranking, _merged(unit, quality, n_select - len(ranking), ridge, first, blocks)])
     return _lowest_twins_first(ranking, unit, quality)
@@ -95,11 +97,12 @@ def infoverse_dpp(
     """Informative and diverse rows: greedy MAP of a DPP on the z-scored meta-information.
 
     infoverse: [N, m] z-scored columns. quality: `density` (dense first), `inverse` (sparse first) or `uniform`, from
-    the distance to the 5th nearest neighbour of the same class. Returns the first n_select rows of the ranking.
+    the distance to the 5th nearest neighbour of the same class (regression: of all). Returns the first n_select rows of the ranking.
     """
     from datassay.measures.infoverse import quality as infoverse_quality
 
-    weights = infoverse_quality(infoverse, labels, quality)
+    classes = np.zeros(len(labels), np.int64) if labels.dtype.kind == "f" else labels
+    weights = infoverse_quality(infoverse, classes, quality)
     return dpp_ranking(infoverse, weights, n_select, full_rows=full_rows, block_size=block_size, rng=rng)
 
 

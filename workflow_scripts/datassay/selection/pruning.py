@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DECIMALS = 6
+ROW_AXIS = {"logits": 1, "ensemble_logits": 1, "mc_logits": 1, "feature_norms": 1} | {
+    "ensemble_epoch_logits": 2, "ensemble_feature_norms": 2
+}  # fmt: skip
 KEYS = ("strategy", "ratio", "seed")
 ABOUT = (*KEYS, "n_kept")
 
@@ -39,7 +42,7 @@ def rank(
     missing = sorted({name for name in needed.values() if name not in arrays})
     if missing:
         raise DatassayError(f"strategy '{method.name}': needs {', '.join(missing)}, which this data set does not have")
-    lengths = {name: len(arrays[name]) for name in needed.values()}
+    lengths = {name: arrays[name].shape[ROW_AXIS.get(name, 0)] for name in needed.values()}
     if len(set(lengths.values())) != 1:
         raise DatassayError(f"strategy '{method.name}': arrays of unequal length, {lengths or 'none given'}")
     n_rows = next(iter(lengths.values()))
