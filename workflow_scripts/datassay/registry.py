@@ -73,13 +73,23 @@ class Method:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Option -> default value."""
-        parameters = inspect.signature(self.function).parameters.values()
-        return {
-            p.name: p.default
-            for p in parameters
-            if p.default is not inspect.Parameter.empty and p.name not in self.optional
-        }
+        """Option -> default value, those of an estimator's game among them."""
+        return self.game_options | {k: v for k, v in _defaults(self.function).items() if k not in self.optional}
+
+    @property
+    def game_options(self) -> dict[str, Any]:
+        """Options of what makes an estimator's game -> default value."""
+        return _defaults(self.game) if self.game else {}
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it is an estimator that draws one unit of work at a time, to be summed up over shards."""
+        return self.kind == "estimator" and "rng" in self.inputs
+
+
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
 
 _methods: dict[Kind, dict[str, Method]] = {kind: {} for kind in PACKAGES}
@@ -124,9 +134,21 @@ def measure(
     )
 
 
-def estimator(*, version: int, source: str, name: str | None = None) -> Decorator:
-    """Register a data-value estimator: train and valuation arrays in, values (and standard errors) out."""
-    return _register("estimator", name=name, version=version, source=source)
+def estimator(
+    *,
+    version: int,
+    source: str,
+    name: str | None = None,
+    game: Callable[..., Any] | None = None,
+    summary: Callable[..., Any] | None = None,
+) -> Decorator:
+    """Register a data-value estimator.
+
+    Exact: train and valuation arrays in, values (and standard errors) out. With `game`, a function of these arrays and
+    of options of its own, it takes the `game` that comes out instead. Sampled: it also takes `rng`, answers with one
+    draw of every value, or arrays that add up, and `summary` turns their sums into values and standard errors.
+    """
+    return _register("estimator", name=name, version=version, source=source, game=game, summary=summary)
 
 
 def strategy(*, version: int, source: str, name: str | None = None, tasks: Sequence[str] = TASKS) -> Decorator:
