@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from datassay.config import Block, Config
+from datassay.config import RECIPES, Block, Config
 from datassay.config.checks import cross_checks, strategy_checks
 from datassay.errors import DatassayError, did_you_mean, shortened
 from datassay.registry import load_extensions
@@ -67,7 +67,7 @@ def _key_owner(files: Sequence[str | Path]) -> Any:
 
 
 def _describe(fault: Mapping[str, Any], raw: Mapping[str, Any], name_of: Any) -> str:
-    location = [part for part in fault["loc"] if part not in ("finetune", "head", "cnn") or fault["loc"][0] != "models"]
+    location = [part for part in fault["loc"] if part not in RECIPES or fault["loc"][0] != "models"]
     key = _key_text(location, raw)
     kind, found = fault["type"], fault["input"]
     if kind == "extra_forbidden":
@@ -78,7 +78,7 @@ def _describe(fault: Mapping[str, Any], raw: Mapping[str, Any], name_of: Any) ->
         text = str(fault["ctx"]["error"])
     elif kind in ("union_tag_invalid", "union_tag_not_found"):
         recipe = found.get("recipe") if isinstance(found, dict) else found
-        text = f"recipe: found {recipe!r}{did_you_mean(str(recipe), ['finetune', 'head', 'cnn'])}"
+        text = f"recipe: found {recipe!r}{did_you_mean(str(recipe), RECIPES)}"
     elif kind == "literal_error":
         options = fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         text = f"found {found!r}{did_you_mean(str(found), options)}"

@@ -3,15 +3,28 @@
 The JSON schema and docs/configuration.md are generated from these models (`python -m datassay.documentation`).
 """
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from datassay.config.blocks import Block, Name, Number, canonical, one
 from datassay.config.data import Columns, Dataset, Noise, SplitSettings
-from datassay.config.models import Cnn, Encoder, Finetune, Head, Index, Model, Training, training_settings
+from datassay.config.models import (
+    RECIPES,
+    Cnn,
+    Encoder,
+    Finetune,
+    FinetuneImage,
+    Head,
+    Index,
+    Model,
+    ResNet,
+    Training,
+    training_settings,
+)
 
 __all__ = [
+    "RECIPES",
     "Block",
     "Cnn",
     "Columns",
@@ -19,14 +32,18 @@ __all__ = [
     "Dataset",
     "Encoder",
     "Finetune",
+    "FinetuneImage",
     "Head",
     "Index",
+    "Map",
     "MetaInformation",
     "Model",
+    "Neighbors",
     "Noise",
     "Options",
     "Pruning",
     "Report",
+    "ResNet",
     "SplitSettings",
     "Training",
     "Valuation",
@@ -84,6 +101,29 @@ class Pruning(Block):
         return self
 
 
+class Neighbors(Block):
+    """Exact nearest neighbours among the train rows, found once per space and read by all that needs them."""
+
+    k: Annotated[int, Field(ge=1)] = Field(
+        90, description="neighbours kept per train row, in the encoder's vectors and in the model's features"
+    )
+
+
+class Map(Block):
+    """Two-dimensional maps of the train rows (t-SNE)."""
+
+    spaces: list[Literal["infoverse", "embeddings", "features"]] = Field(
+        ["infoverse", "embeddings"],
+        description="spaces to draw: the z-scored infoVerse, the encoder's vectors, the features of the first seed; "
+        "[] draws none",
+    )
+    perplexity: Annotated[Number, Field(ge=1)] = Field(
+        30, description="how many neighbours count, roughly; three times as many are needed of `neighbors.k`"
+    )
+    iterations: Annotated[int, Field(ge=3)] = Field(750, description="steps; in the first third clusters are exaggerated")
+    seed: int = Field(0, description="seed of the start")
+
+
 class Report(Block):
     """What people see."""
 
@@ -100,7 +140,19 @@ class Config(Block):
         [0, 1, 2], min_length=1, description="training seeds; the first one's dynamics are measured"
     )
     meta_information: MetaInformation = Field(default_factory=MetaInformation, description="measures")
+    neighbors: Neighbors = Field(default_factory=Neighbors, description="nearest neighbours")
+    map: Map = Field(default_factory=Map, description="maps")
     valuation: Valuation = Field(default_factory=Valuation, description="data values")
     pruning: Pruning = Field(default_factory=Pruning, description="pruning")
     report: Report = Field(default_factory=Report, description="figures and tables")
     extensions: list[str] = Field([], description="Python files with your own measures, strategies, data sets")
+
+    @model_validator(mode="after")
+    def _enough_neighbors(self) -> Self:
+        needed = int(3 * self.map.perplexity)
+        if {"embeddings", "features"} & set(self.map.spaces) and self.neighbors.k < needed:
+            raise ValueError(
+                f"map.perplexity {self.map.perplexity:g} needs {needed} neighbours, but neighbors.k is "
+                f"{self.neighbors.k}: raise neighbors.k or lower map.perplexity"
+            )
+        return self

@@ -1,9 +1,9 @@
 """Encoders and the models that are trained."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from datassay.config.blocks import Block, Modality, Name, Number, Share
 
@@ -14,7 +14,7 @@ class Index(Block):
     m: Annotated[int, Field(ge=2)] = Field(16, description="links per element")
     ef_construction: Annotated[int, Field(ge=2)] = Field(200, description="candidates while building")
     ef: Annotated[int, Field(ge=1)] = Field(200, description="candidates while searching")
-    neighbors: Annotated[int, Field(ge=1)] = Field(20, description="exact neighbours to store per example")
+    recall_at: Annotated[int, Field(ge=1)] = Field(20, description="neighbours over which the recall is measured")
     seed: int = Field(0, description="seed of the index levels")
 
 
@@ -117,17 +117,11 @@ class Head(Training):
     dropout: Share = Field(0.2, description="dropout before every layer")
 
 
-class Cnn(Training):
-    """Train a small convolutional network on small images."""
+class SmallImages(Training):
+    """What the networks that learn small images from nothing have in common."""
 
-    recipe: Literal["cnn"]
-    epochs: Annotated[int, Field(gt=0)] = Field(10, description="passes over the train split; each one is recorded")
     batch_size: Annotated[int, Field(gt=0)] = Field(64, description="examples per step")
-    learning_rate: Annotated[Number, Field(gt=0)] = Field(2e-3, description="peak learning rate")
     image_size: Annotated[int, Field(gt=0)] = Field(32, description="side in pixels that images are resized to")
-    channels: list[Annotated[int, Field(gt=0)]] = Field(
-        [32, 64, 128], min_length=1, description="channels of the blocks; every block but the first halves the size"
-    )
     dropout: Share = Field(0.2, description="dropout before the classifier")
     augment: bool = Field(False, description="random shift and horizontal flip while training, never while recording")
 
@@ -137,10 +131,77 @@ class Cnn(Training):
         return "image"
 
 
-Model = Annotated[Finetune | Head | Cnn, Field(discriminator="recipe")]
+class Cnn(SmallImages):
+    """Train a small convolutional network on small images."""
+
+    recipe: Literal["cnn"]
+    epochs: Annotated[int, Field(gt=0)] = Field(10, description="passes over the train split; each one is recorded")
+    learning_rate: Annotated[Number, Field(gt=0)] = Field(2e-3, description="peak learning rate")
+    channels: list[Annotated[int, Field(gt=0)]] = Field(
+        [32, 64, 128], min_length=1, description="channels of the blocks; every block but the first halves the size"
+    )
 
 
-def training_settings(params: Mapping[str, Any]) -> Finetune | Head | Cnn:
+class ResNet(SmallImages):
+    """Train a residual network on small images."""
+
+    recipe: Literal["resnet"]
+    epochs: Annotated[int, Field(gt=0)] = Field(10, description="passes over the train split; each one is recorded")
+    batch_size: Annotated[int, Field(gt=0)] = Field(128, description="examples per step")
+    learning_rate: Annotated[Number, Field(gt=0)] = Field(5e-3, description="peak learning rate")
+    block: Literal["basic", "bottleneck"] = Field(
+        "basic", description="basic: two 3x3 convolutions; bottleneck: 1x1, 3x3 and 1x1 to four times the width"
+    )
+    widths: list[Annotated[int, Field(gt=0)]] = Field(
+        [32, 64, 128], min_length=1, description="width of every stage; every stage but the first halves the size"
+    )
+    depths: list[Annotated[int, Field(gt=0)]] = Field([1, 1, 1], description="blocks of every stage")
+    stem_stride: Annotated[int, Field(gt=0)] = Field(
+        2, description="stride of the first convolution; 1 is finer and takes three to four times as long"
+    )
+
+    @model_validator(mode="after")
+    def _depth_for_every_width(self) -> Self:
+        if len(self.widths) != len(self.depths):
+            raise ValueError(f"{len(self.widths)} widths and {len(self.depths)} depths, needs as many of each")
+        return self
+
+
+class FinetuneImage(Training):
+    """Fine-tune an image classifier of transformers."""
+
+    recipe: Literal["finetune_image"]
+    backbone: str = Field(description="image model of transformers: a hub name or a local folder")
+    revision: str | None = Field(None, description="commit of the hub model to pin")
+    epochs: Annotated[int, Field(gt=0)] = Field(4, description="passes over the train split; each one is recorded")
+    learning_rate: Annotated[Number, Field(gt=0)] = Field(1e-4, description="peak learning rate")
+    image_size: Annotated[int, Field(gt=0)] | None = Field(
+        None, description="side in pixels that images are resized to, else what the backbone was trained with"
+    )
+    dropout: Share = Field(0.1, description="dropout before the classifier; inside, the backbone keeps its own")
+    freeze_embeddings: bool = Field(False, description="keep the patch embedding or stem as it is")
+    freeze_layers: Annotated[int, Field(ge=0)] = Field(
+        0, description="keep this many lower layers (stages of a convolutional network) as they are"
+    )
+    augment: bool = Field(False, description="random crop and horizontal flip while training, never while recording")
+    eval_batch_size: Annotated[int, Field(gt=0)] = Field(64, description="examples per forward pass when recording")
+
+    @property
+    def modality(self) -> Modality:
+        """image."""
+        return "image"
+
+
+RECIPES: dict[str, type[Training]] = {
+    "finetune": Finetune,
+    "finetune_image": FinetuneImage,
+    "head": Head,
+    "cnn": Cnn,
+    "resnet": ResNet,
+}
+Model = Annotated[Finetune | FinetuneImage | Head | Cnn | ResNet, Field(discriminator="recipe")]
+
+
+def training_settings(params: Mapping[str, Any]) -> Training:
     """Return the model block that `recipe_params` wrote out."""
-    recipes: dict[str, type[Finetune] | type[Head] | type[Cnn]] = {"finetune": Finetune, "head": Head, "cnn": Cnn}
-    return recipes[params["recipe"]].model_validate(dict(params))
+    return RECIPES[params["recipe"]].model_validate(dict(params))
