@@ -1,4 +1,4 @@
-"""The networks of the head and cnn recipes, as transformers models: config, safetensors, from_pretrained."""
+"""The networks of the head, cnn and resnet recipes, as transformers models: config, safetensors, from_pretrained."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from datassay.training._networks import CnnNetwork, HeadNetwork
+from datassay.training._networks import CnnNetwork, HeadNetwork, ResNetNetwork
 
 
 class HeadConfig(PretrainedConfig):
@@ -34,6 +34,30 @@ class CnnConfig(PretrainedConfig):
         **kwargs: Any,
     ) -> None:
         self.channels, self.mean, self.std, self.dropout = list(channels), list(mean), list(std), dropout
+        super().__init__(**kwargs)
+
+
+class ResNetConfig(PretrainedConfig):
+    """block: basic or bottleneck; widths, depths: of the stages; stem_stride: of the first convolution.
+
+    mean, std: of the train pixels in [0, 1] per colour; dropout: before the classifier.
+    """
+
+    model_type = "datassay_resnet"
+
+    def __init__(
+        self,
+        block: str = "basic",
+        widths: tuple[int, ...] = (8,),
+        depths: tuple[int, ...] = (1,),
+        stem_stride: int = 1,
+        mean: tuple[float, ...] = (0.0, 0.0, 0.0),
+        std: tuple[float, ...] = (1.0, 1.0, 1.0),
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        self.block, self.widths, self.depths, self.stem_stride = block, list(widths), list(depths), stem_stride
+        self.mean, self.std, self.dropout = list(mean), list(std), dropout
         super().__init__(**kwargs)
 
 
@@ -71,6 +95,19 @@ class CnnClassifier(_Classifier):
     def __init__(self, config: CnnConfig) -> None:
         super().__init__(config)
         self.network = CnnNetwork(config.channels, config.mean, config.std, config.dropout, int(config.num_labels or 0))
+        self.post_init()
+
+
+class ResNetClassifier(_Classifier):
+    """Residual network on images uint8 [n, height, width, 3]."""
+
+    config_class = ResNetConfig
+    main_input_name = "images"
+
+    def __init__(self, config: ResNetConfig) -> None:
+        super().__init__(config)
+        shape = (config.block, config.widths, config.depths, config.stem_stride, config.mean, config.std)
+        self.network = ResNetNetwork(*shape, config.dropout, int(config.num_labels or 0))
         self.post_init()
 
 

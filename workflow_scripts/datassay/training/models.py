@@ -1,4 +1,4 @@
-"""The small models of the head and cnn recipes: HeadClassifier, CnnClassifier and their configs.
+"""The small models of the head, cnn and resnet recipes: HeadClassifier, CnnClassifier, ResNetClassifier, their configs.
 
 `HeadClassifier.from_pretrained(folder)` loads what a training job saved. They live in `_models.py`, which needs torch;
 this module loads it when a name is first asked for.
@@ -7,9 +7,16 @@ this module loads it when a name is first asked for.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datassay.training._models import CnnClassifier, CnnConfig, HeadClassifier, HeadConfig
+    from datassay.training._models import (
+        CnnClassifier,
+        CnnConfig,
+        HeadClassifier,
+        HeadConfig,
+        ResNetClassifier,
+        ResNetConfig,
+    )
 
-__all__ = ["CnnClassifier", "CnnConfig", "HeadClassifier", "HeadConfig"]
+__all__ = ["CnnClassifier", "CnnConfig", "HeadClassifier", "HeadConfig", "ResNetClassifier", "ResNetConfig"]
 
 
 def __getattr__(name: str) -> Any:
