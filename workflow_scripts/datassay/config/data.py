@@ -150,7 +150,9 @@ class Dataset(Block):
     def _check_task(self) -> None:
         """Refuse what the task has no use for."""
         regression, choice = self.task == "regression", self.task == "multiple_choice"
-        metrics = REGRESSION_METRICS if regression else tuple(m for m in get_args(Metric) if m not in REGRESSION_METRICS)
+        metrics = (
+            REGRESSION_METRICS if regression else tuple(m for m in get_args(Metric) if m not in REGRESSION_METRICS)
+        )
         if self.metric is not None and self.metric not in metrics:
             raise ValueError(f"metric: '{self.metric}' is none of {self.task}, allowed: {', '.join(metrics)}")
         if self.columns.options is not None and not choice:
@@ -158,7 +160,9 @@ class Dataset(Block):
         if choice and (self.columns.image or self.source == "imagefolder"):
             raise ValueError("task: multiple_choice is about texts, name columns.text")
         if regression and self.source == "imagefolder":
-            raise ValueError("task: regression needs labels that are numbers, the folders of an imagefolder are classes")
+            raise ValueError(
+                "task: regression needs labels that are numbers, the folders of an imagefolder are classes"
+            )
         if regression and self.noise.rate:
             raise ValueError("noise: flips classes, a regression has none; leave noise out")
         if regression and self.label_names is not None:

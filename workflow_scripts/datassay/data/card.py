@@ -1,6 +1,7 @@
 """The data card: what a data set holds, in numbers that do not change unless the data does."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +9,13 @@ import numpy as np
 
 from datassay.config import Dataset
 from datassay.data.images import ImageInfo
-from datassay.data.labels import UNKNOWN
+from datassay.data.labels import UNKNOWN, is_known
 from datassay.data.source import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+TEXTS = ("text", "text_b", "options")
 QUANTILES = {"min": 0.0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "max": 1.0}
 
 
@@ -43,7 +45,7 @@ def data_card(
         "counts": _counts(examples, label_names),
         "noise": noise,
         "duplicates": duplicates,
-        "notes": [*notes, *warnings, *_small_classes(examples, label_names), *_noise_outside_train(examples)],
+        "notes": [*notes, *warnings, *_small_classes(settings, examples, label_names), *_noise_outside_train(examples)],
         "sha256": content_hash(examples),
     }
     return card | (_image_facts(infos) if "image" in examples else _text_facts(examples))
@@ -62,24 +64,41 @@ def content_hash(examples: "pd.DataFrame") -> str:
 
 def _contents(examples: "pd.DataFrame", name: str) -> Iterator[bytes]:
     for value in examples[name]:
-        yield value["bytes"] if name == "image" else str(value).encode()
+        match name:
+            case "image":
+                yield value["bytes"]
+            case "options":
+                yield json.dumps(list(value)).encode()
+            case _:
+                yield str(value).encode()
 
 
 def _counts(examples: "pd.DataFrame", label_names: Sequence[str]) -> dict[str, dict[str, Any]]:
     counts = {}
     for split in SPLITS:
         labels = examples.loc[examples["split"] == split, "label"].to_numpy()
-        if split != "pool" or len(labels):
+        if split == "pool" and not len(labels):
+            continue
+        if labels.dtype.kind == "f":
+            counts[split] = {"n": len(labels), "labels": _label_statistics(labels[is_known(labels)])}
+        else:
             by_class = np.bincount(labels[labels != UNKNOWN], minlength=len(label_names))
             counts[split] = {"n": len(labels), "classes": dict(zip(label_names, by_class.tolist(), strict=True))}
     return counts
 
 
+def _label_statistics(labels: np.ndarray) -> dict[str, float]:
+    """Return count, mean, population standard deviation and quantiles of the labels of a regression."""
+    if not len(labels):
+        return {"n": 0}
+    return {"n": len(labels), "mean": float(labels.mean()), "std": float(labels.std()), **_quantiles(labels)}
+
+
 def _duplicates(examples: "pd.DataFrame") -> tuple[dict[str, int], list[str]]:
     """Count rows whose content occurred before, contents with several labels, and train rows that are in test too."""
-    parts = [list(_contents(examples, name)) for name in ("text", "text_b", "image") if name in examples]
+    parts = [list(_contents(examples, name)) for name in (*TEXTS, "image") if name in examples]
     keys = [hashlib.sha256(b"\0".join(contents)).digest() for contents in zip(*parts, strict=True)]
-    labels: dict[bytes, set[int]] = {}
+    labels: dict[bytes, set[float]] = {}
     for key, label in zip(keys, examples["label"], strict=True):
         labels.setdefault(key, set()).add(label)
     splits = examples["split"].to_numpy()
@@ -93,7 +112,9 @@ def _duplicates(examples: "pd.DataFrame") -> tuple[dict[str, int], list[str]]:
     return found, [f"Leakage: {leak} train examples are also in test, word for word."] if leak else []
 
 
-def _small_classes(examples: "pd.DataFrame", label_names: Sequence[str]) -> list[str]:
+def _small_classes(settings: Dataset, examples: "pd.DataFrame", label_names: Sequence[str]) -> list[str]:
+    if settings.task != "classification":
+        return []
     counts = np.bincount(examples.loc[examples["split"] == "train", "label"], minlength=len(label_names))
     small = [name for name, count in zip(label_names, counts, strict=True) if count < 2]
     return [f"Fewer than two train rows: {', '.join(small)}."] if small else []
@@ -104,15 +125,18 @@ def _noise_outside_train(examples: "pd.DataFrame") -> list[str]:
     return [f"{wrong} labels outside train are known to be wrong: numbers measured there suffer."] if wrong else []
 
 
-def _quantiles(values: Sequence[int]) -> dict[str, float]:
+def _quantiles(values: "Sequence[int] | np.ndarray") -> dict[str, float]:
     return {name: float(np.quantile(values, share)) for name, share in QUANTILES.items()}
 
 
 def _text_facts(examples: "pd.DataFrame") -> dict[str, Any]:
+    texts = {name: list(examples[name]) for name in ("text", "text_b") if name in examples}
+    if "options" not in examples:
+        return {"characters": {name: _quantiles([len(text) for text in found]) for name, found in texts.items()}}
+    texts["options"] = [option for options in examples["options"] for option in options]
     return {
-        "characters": {
-            name: _quantiles([len(text) for text in examples[name]]) for name in ("text", "text_b") if name in examples
-        }
+        "options": len(examples["options"].iloc[0]),
+        "characters": {name: _quantiles([len(text) for text in found]) for name, found in texts.items()},
     }
 
 

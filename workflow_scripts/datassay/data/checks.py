@@ -73,6 +73,44 @@ def check_texts(source: Source, role: str) -> None:
                 raise DatassayError(f"{source.place(position, role)}: {shown(value)} {name}")
 
 
+def checked_options(source: Source) -> list[list[str]]:
+    """Return the options of every row as a list of texts.
+
+    Raises DatassayError for options that are missing, no list, fewer than 2, blank or no text, and for a row that has
+    another number of them than the first.
+    """
+    rows: list[list[str]] = []
+    for position, value in enumerate(source.table["options"]):
+        place = source.place(position, "options")
+        if is_missing(value):
+            raise DatassayError(f"{place}: no options")
+        if isinstance(value, str) or not hasattr(value, "__len__") or isinstance(value, dict):
+            raise DatassayError(
+                f"{place}: {shown(value)} is no list of options; where each has a column of its own, name them all: "
+                "columns.options: [option1, option2]"
+            )
+        options = list(value)
+        if len(options) < 2:
+            raise DatassayError(f"{place}: {len(options)} option{'s' * (len(options) != 1)}, at least 2 are needed")
+        if rows and len(options) != len(rows[0]):
+            raise DatassayError(
+                f"{place}: {len(options)} options, the first row has {len(rows[0])}; every row needs as many"
+            )
+        for number, option in enumerate(options, start=1):
+            if fault := _option_fault(option):
+                raise DatassayError(f"{place}: option {number} {fault}")
+        rows.append(options)
+    return rows
+
+
+def _option_fault(option: Any) -> str | None:
+    if _is_blank(option):
+        return "has no text"
+    if not isinstance(option, str):
+        return f"is {shown(option)}, allowed: text"
+    return "holds a NUL character or half a surrogate pair" if "\0" in option or _SURROGATE.search(option) else None
+
+
 def _is_blank(value: Any) -> bool:
     return not value.strip() if isinstance(value, str) else is_missing(value)
 

@@ -20,8 +20,8 @@ def read_hub(
     """Load every split of the data set that `split.names` knows, in the order train, validation, valuation, test, pool.
 
     folder: the path of the config seen from the checkout; where such a folder exists it is loaded (hub layout, or
-    written by save_to_disk) and the network is never asked. A split whose labels are all -1, the way the hub hides
-    labels, is left out with a note; so are splits of other names.
+    written by save_to_disk) and the network is never asked. A split whose labels are all -1 or empty, the way the
+    hub hides labels, is left out with a note; so are splits of other names.
 
     Returns columns by role, `split` (unless the config names a split column), `part` (the hub's name of the split) and
     `row`; the label names; notes. Raises DatassayError that says what was asked for and how to do without network.
@@ -45,7 +45,7 @@ def read_hub(
         require_columns(f"{settings.path} ({name})", wanted, data.column_names)
         label_names = getattr(data.features[wanted["label"]], "names", None) or label_names
         table = from_arrow(_encoded_images(data, wanted).with_format("arrow")[:], wanted)
-        if len(table) and (table["label"] == -1).all():
+        if len(table) and ((table["label"] == -1) | (table["label"] == "")).all():
             notes.append(f"Split '{name}' of the hub hides its labels, its {len(table)} rows were left out.")
             continue
         tables.append(table.assign(part=name, **({} if by_column else {"split": name})))

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNKNOWN = -1
-_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BAD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def is_known(labels: np.ndarray) -> np.ndarray:
+    """Return which labels are known, boolean [n]: class numbers are not -1, numbers (floating point) are not NaN."""
+    return np.isfinite(labels) if labels.dtype.kind == "f" else labels != UNKNOWN
 
 
 def code_labels(source: Source, label_names: Sequence[str] | None) -> tuple["pd.DataFrame", list[str]]:
@@ -29,8 +34,8 @@ def code_labels(source: Source, label_names: Sequence[str] | None) -> tuple["pd.
     """
     table = source.table.copy()
     roles = [role for role in ("label", "true_label") if role in table]
-    values = {role: [_plain(value) for value in table[role]] for role in roles}
-    _check_missing(source, values["label"])
+    values = {role: [plain(value) for value in table[role]] for role in roles}
+    check_missing(source, values["label"])
     flat = [(role, row, value) for role in roles for row, value in enumerate(values[role]) if value is not None]
     if not flat:
         raise DatassayError(f"{source.place(0, 'label')}: no row has a label")
@@ -88,7 +93,7 @@ def check_trained(source: Source, splits: np.ndarray, labels: np.ndarray, names:
         )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return None, bool, int, float or str (or what it was, to be refused) of a value of any library."""
     value = value.item() if hasattr(value, "item") and getattr(value, "size", 1) == 1 else value
     if is_missing(value) or value == "":
@@ -96,7 +101,7 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _check_missing(source: Source, labels: Sequence[Any]) -> None:
+def check_missing(source: Source, labels: Sequence[Any]) -> None:
     splits = source.table["split"] if "split" in source.table else [None] * len(labels)
     missing = [row for row, value in enumerate(labels) if value is None and splits[row] != POOL]
     if missing:
@@ -127,9 +132,9 @@ def _as_one_kind(
             )
     if kind is not str or (names is not None and all(value in names for _, _, value in flat)):
         return flat
-    if all(_NUMBER.fullmatch(value) for _, _, value in flat):
+    if all(NUMBER.fullmatch(value) for _, _, value in flat):
         for role, row, value in flat:
-            if not _WHOLE.fullmatch(value):
+            if not WHOLE.fullmatch(value):
                 raise DatassayError(
                     f"{source.place(row, role)}: label {shown(value)}, a label is a name or a whole number"
                 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from datassay.config import Dataset
 from datassay.data.folders import read_imagefolder
 from datassay.data.hub import read_hub
-from datassay.data.source import ROLES, SPLITS, Source, wanted_columns
+from datassay.data.source import ROLES, SPLITS, Source, wanted_columns, with_options
 from datassay.data.tables import read_delimited, read_jsonl, read_parquet
 from datassay.errors import DatassayError, did_you_mean
 from datassay.registry import method
@@ -34,7 +34,7 @@ def load_source(settings: Dataset, root: Path, split_of: SplitOf) -> Source:
         source = _files(settings, root, split_of)
     if not len(source.table):
         raise DatassayError(f"{settings.path or settings.source}: no rows")
-    return source
+    return with_options(source)
 
 
 def _registered(name: str) -> Source:

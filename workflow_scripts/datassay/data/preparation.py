@@ -10,12 +10,14 @@ import numpy as np
 
 from datassay.config import Dataset
 from datassay.data.card import data_card
-from datassay.data.checks import check_texts, checked_ids, checked_images
-from datassay.data.labels import UNKNOWN, check_trained, code_labels, keep_classes
+from datassay.data.checks import check_texts, checked_ids, checked_images, checked_options
+from datassay.data.labels import check_trained, code_labels, is_known, keep_classes
 from datassay.data.loading import load_source
 from datassay.data.noise import noisy_labels
 from datassay.data.source import Source
 from datassay.data.splits import carve, named_splits, split_matcher, subsample
+from datassay.data.targets import number_labels, option_labels, strata
+from datassay.errors import DatassayError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +31,10 @@ def prepare(settings: Dataset, root: Path = Path(".")) -> tuple["pd.DataFrame", 
     root: where relative paths of the settings start. Returns
 
     - examples, in the order of the source (of several files or hub splits: train, validation, valuation, test, pool):
-      example_id (unique text), split (train, validation, valuation, test, pool), label (int64, as given, after noise;
-      -1: none, in the pool only), true_label (int64, -1 unknown; left out where no row's is known), is_noisy (given and
-      true label differ), is_probe (False), text and text_b, or image ({"bytes", "path"}, encoded);
+      example_id (unique text), split (train, validation, valuation, test, pool), label (as given, after noise: int64
+      class or option number, -1: none; regression: float64, NaN: none; none in the pool only), true_label (of the same
+      kind; left out where no row's is known), is_noisy (given and true label differ), is_probe (False), text, text_b
+      and options (multiple choice: a list of texts), or image ({"bytes", "path"}, encoded);
     - the card (see `data_card`).
 
     Raises DatassayError with file, row and column for data that nothing could be right about. Time and memory grow with
@@ -40,15 +43,15 @@ def prepare(settings: Dataset, root: Path = Path(".")) -> tuple["pd.DataFrame", 
     split_of = split_matcher(settings.split.names)
     source = load_source(settings, root, split_of)
     logger.info("%s: %d rows read", settings.name, len(source.table))
-    source = _checked(source, named_splits(source, split_of, settings.split.names))
-    names = settings.label_names or source.label_names
-    table, names = code_labels(source, names)
-    table, names, notes = keep_classes(table, names, settings.classes)
+    source = _checked(source, named_splits(source, split_of, settings.split.names), settings)
+    table, names, notes = _labelled(source, settings)
     splits, labels = table["split"].to_numpy(object), table["label"].to_numpy()
-    rows = subsample(splits, labels, settings.subsample, settings.subsample_seed)
+    rows = subsample(splits, strata(labels), settings.subsample, settings.subsample_seed)
     source = replace(source, table=table.iloc[rows].reset_index(drop=True))
-    splits, labels = carve(splits[rows], labels[rows], settings.split), labels[rows]
-    check_trained(source, splits, labels, names)
+    labels = labels[rows]
+    splits = carve(splits[rows], strata(labels), settings.split)
+    if settings.task == "classification":
+        check_trained(source, splits, labels, names)
     contents, infos = _contents(source)
     examples = _arrange(source.table, splits, contents, len(names), settings)
     card = data_card(settings, examples, names, infos, [*source.notes, *notes])
@@ -56,18 +59,33 @@ def prepare(settings: Dataset, root: Path = Path(".")) -> tuple["pd.DataFrame", 
     return examples, card
 
 
-def _checked(source: Source, splits: Sequence[str]) -> Source:
+def _checked(source: Source, splits: Sequence[str], settings: Dataset) -> Source:
     source = replace(source, table=source.table.assign(split=splits, example_id=checked_ids(source)))
     for role in ("text", "text_b"):
         if role in source.table:
             check_texts(source, role)
-    return source
+    if settings.task != "multiple_choice":
+        return replace(source, table=source.table.drop(columns="options", errors="ignore"))
+    if "options" not in source.table:
+        raise DatassayError(f"{settings.source}: no column 'options', which task: multiple_choice needs")
+    return replace(source, table=source.table.assign(options=checked_options(source)))
+
+
+def _labelled(source: Source, settings: Dataset) -> "tuple[pd.DataFrame, list[str], list[str]]":
+    """Return the rows to use with their labels checked and coded, the names of classes or options, and notes."""
+    if settings.task == "regression":
+        return number_labels(source), [], []
+    names = settings.label_names or source.label_names
+    if settings.task == "multiple_choice":
+        return *option_labels(source, names), []
+    return keep_classes(*code_labels(source, names), settings.classes)
 
 
 def _contents(source: Source) -> tuple[dict[str, Any], list[Any]]:
     """Return the columns that hold the example itself, and what is known of its images."""
     if "image" not in source.table:
-        return {role: source.table[role].astype("str") for role in ("text", "text_b") if role in source.table}, []
+        texts = {role: source.table[role].astype("str") for role in ("text", "text_b") if role in source.table}
+        return texts | ({"options": source.table["options"]} if "options" in source.table else {}), []
     images, infos = checked_images(source)
     return {"image": images}, infos
 
@@ -82,10 +100,11 @@ def _arrange(
     true = table["true_label"].to_numpy() if "true_label" in table else given if settings.noise.rate else None
     label = given.copy()
     train = splits == "train"
-    label[train] = noisy_labels(given[train], n_classes, settings.noise)
-    known = true is not None and bool((true != UNKNOWN).any())
+    if settings.noise.rate:
+        label[train] = noisy_labels(given[train], n_classes, settings.noise)
+    known = true is not None and bool(is_known(true).any())
     if settings.evaluate_on == "true_label" and true is not None:
-        trusted = ~train & (true != UNKNOWN)
+        trusted = ~train & is_known(true)
         label[trusted] = true[trusted]
     columns: dict[str, Any] = {
         "example_id": pd.Series(table["example_id"], dtype="str"),
@@ -94,6 +113,6 @@ def _arrange(
     }
     if known:
         columns["true_label"] = true
-    columns["is_noisy"] = (label != true) & (true != UNKNOWN) if known else np.zeros(len(label), dtype=bool)
+    columns["is_noisy"] = (label != true) & is_known(true) if known else np.zeros(len(label), dtype=bool)
     columns["is_probe"] = np.zeros(len(label), dtype=bool)
     return pd.DataFrame({**columns, **contents})

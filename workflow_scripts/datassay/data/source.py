@@ -1,7 +1,7 @@
 """What every kind of source gives: a table of named roles in which each row knows the place it came from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from datassay.config import Columns
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Unit = Literal["line", "row", "file"]
-ROLES = ("text", "text_b", "image", "label", "true_label", "id", "split")
+ROLES = ("text", "text_b", "options", "image", "label", "true_label", "id", "split")
 POOL = "pool"
 SPLITS = ("train", "validation", "valuation", "test", POOL)
 
@@ -41,8 +41,20 @@ class Source:
 
 
 def wanted_columns(columns: Columns) -> dict[str, str]:
-    """Return role -> column name for what the config names."""
-    return {role: name for role in ROLES if (name := getattr(columns, role, None)) is not None}
+    """Return role -> column name for what the config names; options in columns of their own are option0, option1, ..."""
+    named = {role: name for role in ROLES if (name := getattr(columns, role, None)) is not None}
+    options = named.pop("options", None)
+    apart = {"options": options} if isinstance(options, str) else {}
+    return named | apart | {f"option{number}": name for number, name in enumerate(options or []) if not apart}
+
+
+def with_options(source: Source) -> Source:
+    """Return the source with its option columns, where it has such, as one column of lists."""
+    apart = [role for role in source.names if role.startswith("option") and role != "options"]
+    if not apart:
+        return source
+    table = source.table.assign(options=source.table[apart].to_numpy(object).tolist()).drop(columns=apart)
+    return replace(source, table=table)
 
 
 def require_columns(file: str, wanted: dict[str, str], found: Sequence[str]) -> None:
@@ -54,4 +66,5 @@ def require_columns(file: str, wanted: dict[str, str], found: Sequence[str]) -> 
             hint = did_you_mean(name, found)
             if len(found) == 1 and ";" in found[0]:
                 hint += " (fields are separated by commas in a csv and by tabs in a tsv, never by ';')"
-            raise DatassayError(f"{file}: no column '{name}' (columns.{role}){hint}")
+            key = "options" if role.startswith("option") else role
+            raise DatassayError(f"{file}: no column '{name}' (columns.{key}){hint}")
