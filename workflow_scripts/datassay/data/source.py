@@ -41,7 +41,7 @@ class Source:
 
 
 def wanted_columns(columns: Columns) -> dict[str, str]:
-    """Return role -> column name for what the config names; options in columns of their own are option0, option1, ..."""
+    """Return role -> column for what the config names; options in columns of their own are option0, option1, ..."""
     named = {role: name for role in ROLES if (name := getattr(columns, role, None)) is not None}
     options = named.pop("options", None)
     apart = {"options": options} if isinstance(options, str) else {}

@@ -114,8 +114,8 @@ def _whole(source: Source, role: str, row: int, value: Any) -> int:
         value = int(value.partition(".")[0])
     if isinstance(value, bool) or not isinstance(value, int):
         raise DatassayError(
-            f"{source.place(row, role)}: label {shown(value)}, the label of a multiple choice is the number of the right "
-            "option; where labels are names list them in label_names: [A, B]"
+            f"{source.place(row, role)}: label {shown(value)}, the label of a multiple choice is the number of the "
+            "right option; where labels are names list them in label_names: [A, B]"
         )
     return value
 
