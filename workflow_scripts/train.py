@@ -14,14 +14,16 @@ with step(snakemake) as job:
     files = [Path(file) for file in job.input]
     key = fingerprint(*files, dict(job.params.items()), seed, job.threads)
     progress = Checkpoints(Path(job.output.logits).parent, key)
+    card = load_json(job.input.card)
     vectors = load_array(job.input.vectors) if job.input.get("vectors") else None
     recording = train(
         load_table(job.input.examples),
         vectors,
-        load_json(job.input.card)["label_names"],
+        card["label_names"],
         training_settings(job.params.settings),
         seed,
         progress,
+        card["task"],
     )
     save_array(job.output.logits, recording.logits)
     save_array(job.output.features, recording.features)

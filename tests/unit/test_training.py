@@ -162,13 +162,13 @@ def test_torch_random_state_is_left_alone_and_not_used(tmp_path: Path) -> None:
 def test_cached_lower_layers_change_nothing(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from datassay.training import _finetune
+    from datassay.training import _frozen
 
     examples, settings = text_examples(), finetune(tiny, freeze_embeddings=True, freeze_layers=1, epochs=4)
     with caplog.at_level("INFO", logger="datassay"):
         cached = run(examples, None, settings, tmp_path)
     assert "1 frozen layers ran once" in caplog.text
-    monkeypatch.setattr(_finetune, "CACHE_BYTES", 0)
+    monkeypatch.setattr(_frozen, "CACHE_BYTES", 0)
     plain = run(examples, None, settings, tmp_path)
     np.testing.assert_allclose(cached.logits, plain.logits, atol=1e-5)
     np.testing.assert_allclose(cached.mc_logits, plain.mc_logits, atol=1e-5)
@@ -363,7 +363,7 @@ def test_faults_are_one_line(tmp_path: Path, tiny: Path) -> None:
 
     fails("1 class", examples, vectors, head(), ["only"])
     fails("no labelled rows in the train split", examples.assign(split="test"), vectors, head())
-    fails("all train labels are 'green'", examples.assign(label=1), vectors, head())
+    fails("all train labels are 'green', at least 2", examples.assign(label=1), vectors, head())
     fails("label 2 found, allowed: 0 to 1", examples, vectors, head(), ["a", "b"])
     fails("needs the vectors", examples, None, head())
     fails("5 vectors for 90 examples", examples, vectors[:5], head())
@@ -375,19 +375,6 @@ def test_faults_are_one_line(tmp_path: Path, tiny: Path) -> None:
     fails("loss is nan in epoch 1, step [1-4]: lower learning_rate", examples, broken, head())
     with pytest.raises(DatassayError, match="positions among the 60 train rows"):
         retrain(examples, vectors, NAMES, head(), [0], np.array([60]))
-
-
-def test_layers_of_unknown_shape_are_named(tmp_path: Path) -> None:
-    import torch
-    from transformers import AlbertConfig, AlbertForSequenceClassification
-
-    from datassay.training._finetune import find_parts
-
-    with torch.random.fork_rng():
-        config = AlbertConfig(vocab_size=45, embedding_size=8, hidden_size=16, num_attention_heads=2)
-        model = AlbertForSequenceClassification(config)
-    with pytest.raises(DatassayError, match="model type 'albert'"):
-        find_parts(model)
 
 
 def test_out_of_memory_halves_the_batch_and_keeps_the_step(
@@ -445,7 +432,7 @@ def test_ragged_rows_are_padded() -> None:
 
 
 def test_augmentation_shifts_and_flips() -> None:
-    from datassay.training._recipes import augmented, pixel_statistics
+    from datassay.training._small_images import augmented, pixel_statistics
 
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
     found = augmented(images, generator(0, "a"))

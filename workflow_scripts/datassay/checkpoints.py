@@ -37,6 +37,11 @@ def request_stop(signal_number: int, _frame: object = None) -> None:
     _stop_signal.append(signal_number)
 
 
+def stop_requested() -> bool:
+    """Whether a signal has asked for a stop at the end of the unit of work under way."""
+    return bool(_stop_signal)
+
+
 def crash_point(name: str) -> None:
     """End the process hard at the n-th pass of this point where DATASSAY_CRASH_AT says "name:n" (used by tests)."""
     _passes[name] += 1

@@ -71,6 +71,11 @@ class Training(Block):
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="learning rate after the warm-up")
     warmup: Share = Field(0.06, description="share of the steps in which the learning rate rises")
     clip_norm: Annotated[Number, Field(gt=0)] | None = Field(1.0, description="largest gradient norm")
+    dynamics: Literal["eval", "online"] = Field(
+        "eval",
+        description="logits of train rows per epoch: eval: of the model after the epoch, at the price of one pass over "
+        "them; online: those that training itself computed (dropout on), but for the last epoch",
+    )
     mc_passes: Annotated[int, Field(ge=0)] = Field(10, description="forward passes with dropout after training")
     precision: Literal["auto", "float32", "bf16"] = Field("auto", description="auto: bf16 where the GPU has it")
     threads: Annotated[int, Field(gt=0)] = Field(1, description="CPU threads; the last bits of results depend on it")

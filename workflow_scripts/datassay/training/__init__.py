@@ -25,11 +25,17 @@ __all__ = ["Recording", "retrain", "train"]
 class Recording:
     """What one training run leaves. N: all rows, n: train rows, both in the order of examples.
 
-    logits: float32 [E, N, C], eval mode, after every epoch. features: float32 [N, d], input of the last linear layer
-    after the last epoch. feature_norms: float32 [E, N], Euclidean norm of that input after every epoch. mc_logits:
-    float32 [M, n, C], after the last epoch, dropout on and all else in eval mode; M is 0 for a network without
-    dropout. metrics: one row per epoch and split: loss (cross-entropy in eval mode), accuracy, macro_f1,
-    learning_rate (at the end of the epoch). Times are in the log: equal runs are equal bytes.
+    logits: float32 [E, N, C] after every epoch; multiple choice: one per option; regression: the predicted number, on
+    the scale of the labels (C = 1). features: float32 [N, d], input of the last linear layer after the last epoch;
+    multiple choice: that of the option under the label, of the predicted one where there is none. feature_norms:
+    float32 [E, N], Euclidean norm of that input after every epoch. mc_logits: float32 [M, n, C], after the last epoch,
+    dropout on and all else in eval mode; M is 0 for a network without dropout. metrics: one row per epoch and split:
+    what `scores` gives for the recorded logits, and learning_rate (at the end of the epoch). Times are in the log:
+    equal runs are equal bytes.
+
+    Logits and norms are those of the model after the epoch, in eval mode. With `dynamics: online` those of the learnt
+    rows are what the model said when it learnt from the row in that epoch (dropout on, weights on the move), at no
+    extra pass; all other rows, and the last epoch, whose features need a pass anyway, are in eval mode all the same.
     """
 
     logits: np.ndarray
@@ -58,11 +64,15 @@ def train(
     settings: Training,
     seed: int,
     checkpoints: Checkpoints,
+    task: str = "classification",
 ) -> Recording:
     """Train one model with one seed on the labelled train rows and record its dynamics.
 
-    examples: split, label (class number, negative or missing: unlabelled), and text (text_b) or image.
-    vectors: float32 [N, d] for the head recipe, else None. settings: Finetune, Head or Cnn.
+    examples: split, label (class or option number, negative or missing: unlabelled; regression: a number, NaN or
+    missing: unlabelled), and text (text_b, options) or image. vectors: float32 [N, d] for the head recipe, else None.
+    label_names: of the classes. settings: a model block of the config. task: classification (cross-entropy over the
+    classes), regression (squared error of labels standardised by those learnt from) or multiple_choice (cross-entropy
+    over the scores of the options).
 
     After every epoch the trainable weights, the optimiser and the logits are checkpoint records, after every dropout
     pass its logits: a killed run goes on and ends with the bytes of an undisturbed one. Initialisation, order of the
@@ -70,13 +80,14 @@ def train(
     versions: same bytes; with another number of threads sums run in another order and training drifts apart slowly.
     After a CUDA out of memory the micro-batch is halved at the same effective batch (other dropout masks from there).
 
-    Raises DatassayError: no labelled train rows, fewer than 2 classes, vectors that do not fit, a loss that is not
-    finite. Time O(E (n + N)) network passes, memory O(E N C) beside the model.
+    Raises DatassayError: no labelled train rows, labels that do not fit the task or leave nothing to learn, vectors
+    that do not fit, a loss that is not finite. Time O(E (n + N)) network passes (a pass of multiple choice reads every
+    option), memory O(E N C) beside the model.
     """
     from datassay.training._record import record
 
-    labels = _checked_labels(examples, vectors, label_names, settings)
-    return record(examples, vectors, labels, label_names, settings, seed, checkpoints)
+    labels = _checked_labels(examples, vectors, label_names, settings, task)
+    return record(examples, vectors, labels, label_names, settings, seed, checkpoints, task)
 
 
 def retrain(
@@ -86,44 +97,71 @@ def retrain(
     settings: Training,
     seeds: Sequence[int],
     kept_rows: np.ndarray | None = None,
+    task: str = "classification",
+    checkpoints: Checkpoints | None = None,
 ) -> list[dict[str, float]]:
     """Train from scratch on some of the train rows, once per seed, without recording.
 
     kept_rows: positions among the train rows (0..n-1), None for all of them. The rest as in `train`, with the same
-    loop. Returns one dict per seed: seed, n_kept, accuracy and macro_f1 on the test split after the last epoch, and
-    validation_accuracy, validation_macro_f1; NaN where a split has no labelled rows. Nothing is chosen on any split.
-    Raises DatassayError as `train`, and for kept_rows outside the train rows.
+    loop. Returns one dict per seed: seed, n_kept, every metric of `scores` on the test split after the last epoch, and
+    the same of the validation split with the prefix validation_; NaN where a split has no labelled rows. Nothing is
+    chosen on any split. checkpoints: keep the result of every seed, and on SIGTERM the epoch of the one under way, so
+    that a killed call goes on with the same numbers. Raises DatassayError as `train`, and for kept_rows outside the
+    train rows or without a label.
     """
     from datassay.training._record import evaluate_seeds
 
-    labels = _checked_labels(examples, vectors, label_names, settings)
+    labels = _checked_labels(examples, vectors, label_names, settings, task)
     train_rows = np.flatnonzero((examples["split"] == "train").to_numpy())
     if kept_rows is not None:
         kept_rows = np.sort(np.asarray(kept_rows, dtype=np.int64))
         if len(kept_rows) == 0 or kept_rows[0] < 0 or kept_rows[-1] >= len(train_rows):
             raise DatassayError(f"kept_rows: needs positions among the {len(train_rows)} train rows, at least one")
         train_rows = train_rows[kept_rows]
-    return evaluate_seeds(examples, vectors, labels, label_names, settings, seeds, train_rows)
+        if not known(labels, task)[train_rows].any():
+            raise DatassayError(f"kept_rows: none of the {len(train_rows)} rows has a label")
+    return evaluate_seeds(examples, vectors, labels, label_names, settings, seeds, train_rows, task, checkpoints)
+
+
+def known(labels: np.ndarray, task: str) -> np.ndarray:
+    """Return which labels are there, bool [N]: not NaN in a regression, not negative otherwise."""
+    return np.isfinite(labels) if task == "regression" else labels >= 0
 
 
 def _checked_labels(
-    examples: "pd.DataFrame", vectors: np.ndarray | None, label_names: Sequence[str], settings: Training
+    examples: "pd.DataFrame", vectors: np.ndarray | None, label_names: Sequence[str], settings: Training, task: str
 ) -> np.ndarray:
-    """Return labels int64 [N], -1 where there is none."""
+    """Return labels [N]: int64, -1 where there is none; float64 of a regression, NaN where there is none."""
     where = f"model '{settings.name}'"
-    if len(label_names) < 2:
-        raise DatassayError(f"{where}: {len(label_names)} class, a classifier needs at least 2")
-    labels = examples["label"].fillna(-1).to_numpy(dtype=np.int64)
-    labels = np.where(labels < 0, -1, labels)
-    if labels.max(initial=-1) >= len(label_names):
-        raise DatassayError(f"{where}: label {labels.max()} found, allowed: 0 to {len(label_names) - 1}")
-    train_labels = labels[(examples["split"] == "train").to_numpy()]
-    if not (train_labels >= 0).any():
-        raise DatassayError(f"{where}: no labelled rows in the train split")
-    if len(np.unique(train_labels[train_labels >= 0])) < 2:
-        raise DatassayError(
-            f"{where}: all train labels are '{label_names[train_labels.max()]}', at least 2 classes needed"
-        )
     if vectors is not None and len(vectors) != len(examples):
         raise DatassayError(f"{where}: {len(vectors)} vectors for {len(examples)} examples")
+    if task == "regression":
+        labels = examples["label"].to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        labels = np.maximum(examples["label"].fillna(-1).to_numpy(dtype=np.int64), -1)
+        _check_numbers(labels, examples, label_names, task, where)
+    train_labels = labels[(examples["split"] == "train").to_numpy() & known(labels, task)]
+    if len(train_labels) == 0:
+        raise DatassayError(f"{where}: no labelled rows in the train split")
+    if task != "multiple_choice" and np.ptp(train_labels) == 0:
+        same = train_labels[0] if task == "regression" else f"'{label_names[train_labels[0]]}'"
+        raise DatassayError(f"{where}: all train labels are {same}, at least 2 different ones needed")
     return labels
+
+
+def _check_numbers(
+    labels: np.ndarray, examples: "pd.DataFrame", label_names: Sequence[str], task: str, where: str
+) -> None:
+    count = len(label_names)
+    if task == "multiple_choice":
+        if "options" not in examples.columns:
+            raise DatassayError(f"{where}: multiple choice needs a column 'options', there is none")
+        counts = examples["options"].map(len)
+        count = int(counts.iloc[0])
+        if counts.nunique() > 1:
+            raise DatassayError(f"{where}: {counts.min()} to {counts.max()} options, every row needs the same number")
+    if count < 2:
+        found, least = ("option", "a choice") if task == "multiple_choice" else ("class", "a classifier")
+        raise DatassayError(f"{where}: {count} {found}, {least} needs at least 2")
+    if labels.max(initial=-1) >= count:
+        raise DatassayError(f"{where}: label {labels.max()} found, allowed: 0 to {count - 1}")

@@ -11,6 +11,7 @@ from torch import nn
 from datassay.config import Cnn, Finetune, Head, Training
 from datassay.errors import DatassayError
 from datassay.training._networks import CnnNetwork, HeadNetwork
+from datassay.training._objective import Objective
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,8 @@ class Task:
     """What the loop needs of a recipe.
 
     inputs: (rows, rng) -> keyword arguments of the model, on its device; rng only while training, for augmentation.
-    head: the last linear layer. frozen: modules that stay in eval mode. lengths: token counts [N], to batch by.
+    The model answers with logits [n, C], or [n C, 1] where it scores one option at a time. head: the last linear layer.
+    frozen: modules that stay in eval mode. lengths: token counts [N], to batch by.
     restore: makes the model whole again after training. portable: the parts to save, each with save_pretrained.
     """
 
@@ -45,30 +47,21 @@ class Task:
 Build = Callable[[torch.device], Task]
 
 
-def prepare(
-    examples: "pd.DataFrame",
-    vectors: np.ndarray | None,
-    labels: np.ndarray,
-    label_names: Sequence[str],
-    settings: Training,
-) -> Build:
+def prepare(examples: "pd.DataFrame", vectors: np.ndarray | None, objective: Objective, settings: Training) -> Build:
     """Read and encode the data of a recipe once; return what builds a fresh model (from torch's random state)."""
-    names = {
-        "num_labels": len(label_names),
-        "id2label": dict(enumerate(map(str, label_names))),
-        "label2id": {str(name): i for i, name in enumerate(label_names)},
-    }
+    if isinstance(settings, Finetune):
+        from datassay.training._finetune import finetune
+
+        return finetune(examples, objective, settings)
+    if objective.task == "multiple_choice":
+        raise DatassayError(f"model '{settings.name}': multiple choice needs a model that reads, set recipe: finetune")
     if isinstance(settings, Head):
-        return _head(vectors, names, settings)
-    if isinstance(settings, Cnn):
-        return _cnn(examples, labels, names, settings)
-    from datassay.training._finetune import finetune
-
-    assert isinstance(settings, Finetune)
-    return finetune(examples, names, settings)
+        return _head(vectors, objective, settings)
+    assert isinstance(settings, Cnn)
+    return _cnn(examples, objective, settings)
 
 
-def _head(vectors: np.ndarray | None, names: dict[str, Any], settings: Head) -> Build:
+def _head(vectors: np.ndarray | None, objective: Objective, settings: Head) -> Build:
     if vectors is None:
         raise DatassayError(f"model '{settings.name}': the head recipe needs the vectors of an encoder")
     matrix = torch.from_numpy(np.array(vectors, dtype=np.float32))
@@ -79,7 +72,7 @@ def _head(vectors: np.ndarray | None, names: dict[str, Any], settings: Head) -> 
             "hidden": tuple(settings.hidden),
             "dropout": settings.dropout,
         }
-        model = HeadNetwork(**shape, classes=names["num_labels"]).to(device)
+        model = HeadNetwork(**shape, classes=objective.outputs).to(device)
         data = matrix.to(device)
 
         def inputs(rows: np.ndarray, _: np.random.Generator | None) -> Inputs:
@@ -88,20 +81,20 @@ def _head(vectors: np.ndarray | None, names: dict[str, Any], settings: Head) -> 
         def portable() -> list[Any]:
             from datassay.training._models import HeadClassifier, HeadConfig, wrapped
 
-            return [wrapped(HeadClassifier, HeadConfig(**shape, **names), model)]
+            return [wrapped(HeadClassifier, HeadConfig(**shape, **objective.names), model)]
 
         return Task(model, inputs, model.classifier, portable=portable)
 
     return build
 
 
-def _cnn(examples: "pd.DataFrame", labels: np.ndarray, names: dict[str, Any], settings: Cnn) -> Build:
+def _cnn(examples: "pd.DataFrame", objective: Objective, settings: Cnn) -> Build:
     from datassay.data.images import decode_images
 
     if "image" not in examples.columns:
         raise DatassayError(f"model '{settings.name}': the cnn recipe needs a column 'image', there is none")
     images = decode_images(examples["image"], settings.image_size)
-    mean, std = pixel_statistics(images[(examples["split"] == "train").to_numpy() & (labels >= 0)])
+    mean, std = pixel_statistics(images[(examples["split"] == "train").to_numpy() & objective.labelled])
 
     def build(device: torch.device) -> Task:
         shape: dict[str, Any] = {
@@ -110,7 +103,7 @@ def _cnn(examples: "pd.DataFrame", labels: np.ndarray, names: dict[str, Any], se
             "std": std,
             "dropout": settings.dropout,
         }
-        model: Any = CnnNetwork(**shape, classes=names["num_labels"])
+        model: Any = CnnNetwork(**shape, classes=objective.outputs)
         model = model.to(device, memory_format=torch.channels_last)
 
         def inputs(rows: np.ndarray, rng: np.random.Generator | None) -> Inputs:
@@ -122,7 +115,7 @@ def _cnn(examples: "pd.DataFrame", labels: np.ndarray, names: dict[str, Any], se
         def portable() -> list[Any]:
             from datassay.training._models import CnnClassifier, CnnConfig, wrapped
 
-            return [wrapped(CnnClassifier, CnnConfig(**shape, **names), model)]
+            return [wrapped(CnnClassifier, CnnConfig(**shape, **objective.names), model)]
 
         return Task(model, inputs, model.classifier, portable=portable)
 

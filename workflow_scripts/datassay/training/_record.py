@@ -1,5 +1,6 @@
 """Running the loop with and without recording, and going on after a kill."""
 
+import json
 import logging
 import time
 from collections.abc import Sequence
@@ -7,21 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import nn
 
-from datassay.checkpoints import Checkpoints, unit_done
+from datassay.checkpoints import Checkpoints, stop_requested, unit_done
 from datassay.config import Training
-from datassay.training import Recording
-from datassay.training._recipes import Task, prepare
-from datassay.training._trainer import (
-    epochs,
-    make_accelerator,
-    make_optimizer,
-    predict,
-    reproducible,
-    torch_seed,
-)
+from datassay.training import Recording, known
+from datassay.training._objective import Objective, make_objective
+from datassay.training._outputs import Outputs
+from datassay.training._recipes import prepare
+from datassay.training._trainer import Run, epochs, make_accelerator, predict, reproducible, start, torch_seed
 from datassay.training.scores import scores
 
 if TYPE_CHECKING:
@@ -30,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEPT_STATES = 2
+LEADING = {"classification": "accuracy", "multiple_choice": "accuracy", "regression": "pearson"}  # in the log
 Arrays = dict[str, np.ndarray]
 
 
@@ -41,43 +37,37 @@ def record(
     settings: Training,
     seed: int,
     checkpoints: Checkpoints,
+    task: str,
 ) -> Recording:
     """Train and record; see `datassay.training.train`."""
     splits = examples["split"].to_numpy()
+    train_rows = np.flatnonzero(splits == "train")
+    objective, fit = _learnt(examples, labels, label_names, train_rows, task)
+    online = Outputs(fit, objective) if settings.dynamics == "online" else None
     with reproducible():
         accelerator = make_accelerator(settings)
-        build = prepare(examples, vectors, labels, label_names, settings)
-        torch.manual_seed(torch_seed(seed, "initialisation"))
-        task = build(accelerator.device)
-        optimizer = make_optimizer(task.model, settings)
-        done = _resume(task.model, optimizer, settings, checkpoints)
-        everything, train_rows = np.arange(len(examples)), np.flatnonzero(splits == "train")
+        run = start(prepare(examples, vectors, objective, settings), accelerator, objective, settings, seed)
+        done = _resume(run, checkpoints)
         started = time.monotonic()
-        fit = train_rows[labels[train_rows] >= 0]
-        for epoch, loss in epochs(task, optimizer, accelerator, labels, fit, settings, seed, len(done)):
-            task.mode(training=False)
+        for epoch, loss in epochs(run, fit, len(done), online):
+            run.task.mode(training=False)
             last = epoch == settings.epochs - 1
-            found = predict(task, accelerator, everything, len(label_names), settings, features=last)
-            taken = time.monotonic() - started
-            rate = optimizer.param_groups[0]["lr"]
-            done.append({"logits": found.logits, "feature_norms": found.norms, "learning_rate": np.array(rate)})
-            if found.features is not None:
-                done[-1]["features"] = found.features
-            _progress(epoch, loss, found.logits, labels, splits, settings, taken)
+            done.append(_observed(run, len(examples), None if last else online, features=last))
+            _progress(epoch, loss, done[-1]["logits"], objective, splits, settings, time.monotonic() - started)
             checkpoints.save(_logits_name(epoch), done[-1])
-            checkpoints.save(_state_name(epoch), _state(task.model, optimizer))
+            checkpoints.save(_state_name(epoch), _state(run))
             checkpoints.drop(_state_name(epoch - KEPT_STATES))
             unit_done("epoch")
             started = time.monotonic()
-        mc_logits = _dropout_passes(task, accelerator, train_rows, len(label_names), settings, seed, checkpoints)
-        task.restore()
-        parts = task.portable()
+        mc_logits = _dropout_passes(run, train_rows, checkpoints)
+        run.task.restore()
+        parts = run.task.portable()
     return Recording(
         logits=np.stack([arrays["logits"] for arrays in done]),
         features=done[-1]["features"],
         feature_norms=np.stack([arrays["feature_norms"] for arrays in done]),
         mc_logits=mc_logits,
-        metrics=_metrics(done, labels, splits),
+        metrics=_metrics(done, objective, splits),
         _parts=parts,
     )
 
@@ -90,30 +80,87 @@ def evaluate_seeds(
     settings: Training,
     seeds: Sequence[int],
     train_rows: np.ndarray,
+    task: str,
+    checkpoints: Checkpoints | None,
 ) -> list[dict[str, float]]:
     """Train on train_rows with every seed; see `datassay.training.retrain`."""
     splits = examples["split"].to_numpy()
-    fit = train_rows[labels[train_rows] >= 0]
+    objective, fit = _learnt(examples, labels, label_names, train_rows, task)
     results = []
     with reproducible():
         accelerator = make_accelerator(settings)
-        build = prepare(examples, vectors, labels, label_names, settings)
+        build = None
         for seed in seeds:
-            torch.manual_seed(torch_seed(seed, "initialisation"))
-            task = build(accelerator.device)
-            optimizer = make_optimizer(task.model, settings)
-            for _ in epochs(task, optimizer, accelerator, labels, fit, settings, seed):
-                pass
-            task.mode(training=False)
-            result: dict[str, float] = {"seed": seed, "n_kept": len(train_rows)}
-            for split, prefix in (("test", ""), ("validation", "validation_")):
-                rows = np.flatnonzero((splits == split) & (labels >= 0))
-                logits = predict(task, accelerator, rows, len(label_names), settings).logits
-                found = scores(logits, labels[rows])
-                result |= {prefix + name: found[name] for name in ("accuracy", "macro_f1")}
+            result = _known_result(seed, checkpoints)
+            if result is None:
+                build = build or prepare(examples, vectors, objective, settings)
+                run = start(build, accelerator, objective, settings, seed)
+                _fit(run, fit, checkpoints)
+                result = {"seed": seed, "n_kept": len(train_rows), **_test_scores(run, splits)}
+                _keep_result(seed, result, checkpoints)
             results.append(result)
-            logger.info("seed %d: %d rows kept, test accuracy %.3f", seed, len(train_rows), result["accuracy"])
+            shown = (seed, len(train_rows), LEADING[task], result[LEADING[task]])
+            logger.info("seed %d: %d rows kept, test %s %.3f", *shown)
     return results
+
+
+def _learnt(
+    examples: "pd.DataFrame", labels: np.ndarray, label_names: Sequence[str], rows: np.ndarray, task: str
+) -> tuple[Objective, np.ndarray]:
+    """Return the objective and those of the rows that have a label to learn."""
+    options = len(examples["options"].iloc[0]) if task == "multiple_choice" else 0
+    fit = rows[known(labels, task)[rows]]
+    return make_objective(task, labels, label_names, options, fit), fit
+
+
+def _observed(run: Run, total: int, online: Outputs | None, features: bool) -> Arrays:
+    """Return what the model says of all rows; of those that were heard while it learnt, what it said then."""
+    everything = np.arange(total)
+    rest = everything if online is None else np.setdiff1d(everything, online.rows)
+    found = predict(run, rest, features)
+    arrays = {
+        "logits": np.empty((total, run.objective.outputs), np.float32),
+        "feature_norms": np.empty(total, np.float32),
+        "learning_rate": np.array(run.optimizer.param_groups[0]["lr"]),
+    }
+    for part in [found] if online is None else [found, online]:
+        arrays["logits"][part.rows], arrays["feature_norms"][part.rows] = part.logits, part.norms
+    return arrays if found.features is None else arrays | {"features": found.features}
+
+
+def _fit(run: Run, rows: np.ndarray, checkpoints: Checkpoints | None) -> None:
+    """Train without recording; the state is saved only where a signal asks for a stop."""
+    name, first = f"seed{run.seed}state", 0
+    if checkpoints is not None and (arrays := checkpoints.load(name)) is not None:
+        first = int(arrays.pop("epochs"))
+        _load_state(arrays, run)
+        logger.info("seed %d: going on after epoch %d/%d", run.seed, first, run.settings.epochs)
+    for epoch, _ in epochs(run, rows, first):
+        if checkpoints is not None and stop_requested():
+            checkpoints.save(name, _state(run) | {"epochs": np.array(epoch + 1)})
+            unit_done("epoch")
+
+
+def _test_scores(run: Run, splits: np.ndarray) -> dict[str, float]:
+    run.task.mode(training=False)
+    found, objective = {}, run.objective
+    for split, prefix in (("test", ""), ("validation", "validation_")):
+        rows = np.flatnonzero((splits == split) & objective.labelled)
+        values = scores(predict(run, rows).logits, objective.labels[rows], objective.task)
+        found |= {prefix + name: value for name, value in values.items()}
+    return found
+
+
+def _known_result(seed: int, checkpoints: Checkpoints | None) -> dict[str, float] | None:
+    arrays = checkpoints.load(f"seed{seed}") if checkpoints is not None else None
+    return None if arrays is None else json.loads(arrays["json"].tobytes())
+
+
+def _keep_result(seed: int, result: dict[str, float], checkpoints: Checkpoints | None) -> None:
+    if checkpoints is not None:
+        checkpoints.save(f"seed{seed}", {"json": np.frombuffer(json.dumps(result).encode(), np.uint8)})
+        checkpoints.drop(f"seed{seed}state")
+        unit_done("seed")
 
 
 def _logits_name(epoch: int) -> str:
@@ -124,8 +171,9 @@ def _state_name(epoch: int) -> str:
     return f"state{epoch:05d}"
 
 
-def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> Arrays:
+def _state(run: Run) -> Arrays:
     """Return trainable weights, buffers and the optimiser's state as arrays."""
+    model, optimizer = run.task.model, run.optimizer
     frozen = {name for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad}
     arrays = {f"model.{name}": value for name, value in model.state_dict().items() if name not in frozen}
     for number, values in optimizer.state_dict()["state"].items():
@@ -133,10 +181,10 @@ def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> Arrays:
     return {name: value.detach().cpu().numpy() for name, value in arrays.items()}
 
 
-def _load_state(arrays: Arrays, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def _load_state(arrays: Arrays, run: Run) -> None:
     weights: dict[str, torch.Tensor] = {}
     state: dict[int, dict[str, torch.Tensor]] = {}
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
     for name, array in arrays.items():
         kind, _, key = name.partition(".")
         if kind == "model":
@@ -147,13 +195,11 @@ def _load_state(arrays: Arrays, model: nn.Module, optimizer: torch.optim.Optimiz
             if value.shape == like.shape:  # in the memory layout of its parameter, which fused optimisers rely on
                 value = torch.empty_like(like).copy_(value)
             state.setdefault(int(number), {})[entry] = value
-    model.load_state_dict(weights, strict=False)
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    run.task.model.load_state_dict(weights, strict=False)
+    run.optimizer.load_state_dict({"state": state, "param_groups": run.optimizer.state_dict()["param_groups"]})
 
 
-def _resume(
-    model: nn.Module, optimizer: torch.optim.Optimizer, settings: Training, checkpoints: Checkpoints
-) -> list[Arrays]:
+def _resume(run: Run, checkpoints: Checkpoints) -> list[Arrays]:
     """Load the newest epoch that is whole, with the logits of all epochs up to it; return these records."""
     states = [name for name in checkpoints.names() if name.startswith("state")]
     for name in reversed(states):
@@ -161,22 +207,15 @@ def _resume(
         records = [checkpoints.load(_logits_name(e)) for e in range(epoch + 1)]
         whole = [arrays for arrays in records if arrays is not None]
         if len(whole) == epoch + 1 and (state := checkpoints.load(name)) is not None:
-            _load_state(state, model, optimizer)
-            logger.info("going on after epoch %d/%d", epoch + 1, settings.epochs)
+            _load_state(state, run)
+            logger.info("going on after epoch %d/%d", epoch + 1, run.settings.epochs)
             return whole
     return []
 
 
-def _dropout_passes(
-    task: Task,
-    accelerator: Accelerator,
-    rows: np.ndarray,
-    classes: int,
-    settings: Training,
-    seed: int,
-    checkpoints: Checkpoints,
-) -> np.ndarray:
+def _dropout_passes(run: Run, rows: np.ndarray, checkpoints: Checkpoints) -> np.ndarray:
     """Return logits [M, n, C] with dropout on and batch statistics fixed; M = 0 where there is no dropout."""
+    task, settings = run.task, run.settings
     task.mode(training=True)
     for module in task.model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -184,14 +223,14 @@ def _dropout_passes(
     passes = settings.mc_passes if _has_dropout(task.model) else 0
     if passes < settings.mc_passes:
         logger.info("the network has no dropout: no dropout passes")
-    out = np.empty((passes, len(rows), classes), np.float32)
+    out = np.empty((passes, len(rows), run.objective.outputs), np.float32)
     started = time.monotonic()
     for number in range(passes):
         name = f"dropout{number:05d}"
         arrays = checkpoints.load(name)
         if arrays is None:
-            torch.manual_seed(torch_seed(seed, "dropout pass", number))
-            arrays = {"logits": predict(task, accelerator, rows, classes, settings).logits}
+            torch.manual_seed(torch_seed(run.seed, "dropout pass", number))
+            arrays = {"logits": predict(run, rows).logits}
             checkpoints.save(name, arrays)
             unit_done("dropout_pass")
         out[number] = arrays["logits"]
@@ -209,29 +248,31 @@ def _progress(
     epoch: int,
     loss: float,
     logits: np.ndarray,
-    labels: np.ndarray,
+    objective: Objective,
     splits: np.ndarray,
     settings: Training,
     seconds: float,
 ) -> None:
-    found = {s: scores(logits[splits == s], labels[splits == s])["accuracy"] for s in ("train", "validation")}
-    shown = ", ".join(f"{split} accuracy {value:.3f}" for split, value in found.items() if np.isfinite(value))
+    parts = {split: splits == split for split in ("train", "validation")}
+    found = {s: scores(logits[part], objective.labels[part], objective.task) for s, part in parts.items()}
+    leading = LEADING[objective.task]
+    shown = ", ".join(f"{s} {leading} {f[leading]:.3f}" for s, f in found.items() if np.isfinite(f[leading]))
     logger.info("epoch %d/%d: loss %.3f, %s (%.0f s)", epoch + 1, settings.epochs, loss, shown, seconds)
 
 
-def _metrics(done: list[Arrays], labels: np.ndarray, splits: np.ndarray) -> "pd.DataFrame":
+def _metrics(done: list[Arrays], objective: Objective, splits: np.ndarray) -> "pd.DataFrame":
     import pandas as pd
 
     rows = []
     for epoch, arrays in enumerate(done):
         for split in ("train", "validation", "valuation", "test"):
             chosen = splits == split
-            if (labels[chosen] >= 0).any():
+            if objective.labelled[chosen].any():
                 rows.append(
                     {
                         "epoch": epoch + 1,
                         "split": split,
-                        **scores(arrays["logits"][chosen], labels[chosen]),
+                        **scores(arrays["logits"][chosen], objective.labels[chosen], objective.task),
                         "learning_rate": float(arrays["learning_rate"]),
                     }
                 )

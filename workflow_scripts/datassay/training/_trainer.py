@@ -8,21 +8,23 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from datassay.config import Training
 from datassay.encoders.backbones import resolve_precision
 from datassay.errors import DatassayError
 from datassay.randomness import generator
-from datassay.training._recipes import Task
+from datassay.training._objective import Objective
+from datassay.training._outputs import Outputs, answer, heard
+from datassay.training._recipes import Build, Task
 from datassay.training.batches import batches, by_length
 
 logger = logging.getLogger(__name__)
@@ -82,36 +84,50 @@ def learning_rate(step: int, steps: int, settings: Training) -> float:
     return settings.learning_rate * factor[settings.schedule]
 
 
-def epochs(
-    task: Task,
-    optimizer: torch.optim.Optimizer,
-    accelerator: Accelerator,
-    labels: np.ndarray,
-    rows: np.ndarray,
-    settings: Training,
-    seed: int,
-    first: int = 0,
-) -> Iterator[tuple[int, float]]:
-    """Train epoch after epoch from `first` (0 = the first) on `rows`; yield (epoch, mean loss) after each one."""
-    targets = torch.from_numpy(labels).to(accelerator.device)
-    per_epoch = math.ceil(len(_plan(task, rows, settings, seed, 0)) / settings.accumulation)
+@dataclass(frozen=True)
+class Run:
+    """A model in training, and all that the loop needs to know of it."""
+
+    task: Task
+    optimizer: torch.optim.Optimizer
+    accelerator: Accelerator
+    objective: Objective
+    settings: Training
+    seed: int
+
+
+def start(build: Build, accelerator: Accelerator, objective: Objective, settings: Training, seed: int) -> Run:
+    """Return a freshly initialised model, ready to be trained."""
+    torch.manual_seed(torch_seed(seed, "initialisation"))
+    task = build(accelerator.device)
+    return Run(task, make_optimizer(task.model, settings), accelerator, objective, settings, seed)
+
+
+def epochs(run: Run, rows: np.ndarray, first: int = 0, kept: Outputs | None = None) -> Iterator[tuple[int, float]]:
+    """Train epoch after epoch from `first` (0 = the first) on `rows`; yield (epoch, mean loss) after each one.
+
+    kept: takes what the model said of every row when it learnt from it in that epoch.
+    """
+    task, settings = run.task, run.settings
+    targets = run.objective.targets(run.accelerator.device)
+    per_epoch = math.ceil(len(_plan(run, rows, 0)) / settings.accumulation)
     micro_batch = settings.batch_size
     for epoch in range(first, settings.epochs):
-        torch.manual_seed(torch_seed(seed, "dropout", epoch))
-        rng = generator(seed, "augmentation", epoch)
+        torch.manual_seed(torch_seed(run.seed, "dropout", epoch))
+        rng = generator(run.seed, "augmentation", epoch)
         task.mode(training=True)
-        order = _plan(task, rows, settings, seed, epoch)
+        order = _plan(run, rows, epoch)
         total, seen, spoken = 0.0, 0, time.monotonic()
         for step in range(per_epoch):
             group = order[step * settings.accumulation : (step + 1) * settings.accumulation]
-            for options in optimizer.param_groups:
+            for options in run.optimizer.param_groups:
                 options["lr"] = learning_rate(epoch * per_epoch + step, settings.epochs * per_epoch, settings)
-            loss, micro_batch = _gradient(task, accelerator, targets, group, micro_batch, rng)
+            loss, micro_batch = _gradient(run, targets, group, micro_batch, rng, kept)
             _check_loss(loss, settings, epoch, step)
             if settings.clip_norm is not None:
                 nn.utils.clip_grad_norm_(task.model.parameters(), settings.clip_norm)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            run.optimizer.step()
+            run.optimizer.zero_grad(set_to_none=True)
             size = sum(map(len, group))
             total, seen = total + loss * size, seen + size
             if time.monotonic() - spoken > SECONDS_BETWEEN_LINES:
@@ -121,17 +137,17 @@ def epochs(
         yield epoch, total / seen
 
 
-def _plan(task: Task, rows: np.ndarray, settings: Training, seed: int, epoch: int) -> list[np.ndarray]:
-    return batches(rows, settings.batch_size, generator(seed, "order", epoch), task.lengths)
+def _plan(run: Run, rows: np.ndarray, epoch: int) -> list[np.ndarray]:
+    return batches(rows, run.settings.batch_size, generator(run.seed, "order", epoch), run.task.lengths)
 
 
 def _gradient(
-    task: Task,
-    accelerator: Accelerator,
+    run: Run,
     targets: torch.Tensor,
     group: list[np.ndarray],
     micro_batch: int,
     rng: np.random.Generator,
+    kept: Outputs | None,
 ) -> tuple[float, int]:
     """Add up the gradient of the mean loss of a group of batches; halve the micro-batch where memory runs out."""
     rows = sum(map(len, group))
@@ -141,15 +157,23 @@ def _gradient(
             for batch in group:
                 pieces = math.ceil(len(batch) / micro_batch) if len(batch) > micro_batch + 1 else 1
                 for part in np.array_split(batch, pieces):
-                    with accelerator.autocast():
-                        logits = task.model(**task.inputs(part, rng)).logits
+                    logits = _learn_from(run, part, rng, kept)
                     wanted = targets[torch.from_numpy(part).to(targets.device)]
-                    share = cross_entropy(logits.float(), wanted, reduction="sum") / rows
-                    accelerator.backward(share)
+                    share = run.objective.loss(logits.float(), wanted) / rows
+                    run.accelerator.backward(share)
                     loss += share.item()
             return loss, micro_batch
         except torch.cuda.OutOfMemoryError:
-            micro_batch = _halved(micro_batch, task)
+            micro_batch = _halved(micro_batch, run.task)
+
+
+def _learn_from(run: Run, rows: np.ndarray, rng: np.random.Generator, kept: Outputs | None) -> torch.Tensor:
+    inputs = run.task.inputs(rows, rng)
+    with heard(run.task, run.objective) if kept is not None else nullcontext() as ear, run.accelerator.autocast():
+        logits = answer(run.task, inputs, rows)
+    if kept is not None and ear is not None:
+        kept.put(rows, logits, ear.features(rows, inputs, logits))
+    return logits
 
 
 def _halved(size: int, task: Task) -> int:
@@ -169,52 +193,24 @@ def _check_loss(loss: float, settings: Training, epoch: int, step: int) -> None:
         )
 
 
-class Outputs(NamedTuple):
-    """What the model says of n rows: logits [n, C], norms [n] of the inputs of the head, and these [n, d]; float32."""
-
-    logits: np.ndarray
-    norms: np.ndarray
-    features: np.ndarray | None
-
-
 @torch.no_grad()
-def predict(
-    task: Task, accelerator: Accelerator, rows: np.ndarray, classes: int, settings: Training, features: bool = False
-) -> Outputs:
-    """Return what the model says in its present mode; the inputs of the head only where asked for."""
-    logits, norms = np.empty((len(rows), classes), np.float32), np.empty(len(rows), np.float32)
-    found = np.empty((len(rows), task.head.in_features), np.float32) if features else None
-    place = np.empty(rows.max(initial=-1) + 1, np.int64)
-    place[rows] = np.arange(len(rows))
-    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-    hook = task.head.register_forward_hook(lambda _, args, output: seen.append((args[0], output)))
-    size = settings.eval_batch_size
+def predict(run: Run, rows: np.ndarray, features: bool = False) -> Outputs:
+    """Return what the model says of some rows in its present mode; with features what its last linear layer reads."""
+    task = run.task
+    found = Outputs(rows, run.objective, task.head.in_features if features else 0)
+    size = run.settings.eval_batch_size
     pending = by_length(rows, size, task.lengths)
-    try:
+    with heard(task, run.objective) as ear:
         while pending:
             batch = pending[0]
-            seen.clear()
             try:
-                with accelerator.autocast():
-                    out = task.model(**task.inputs(batch, None)).logits
+                inputs = task.inputs(batch, None)
+                with run.accelerator.autocast():
+                    logits = answer(task, inputs, batch)
             except torch.cuda.OutOfMemoryError:
                 size = _halved(min(size, len(batch)), task)
                 pending = [p for b in pending for p in np.array_split(b, math.ceil(len(b) / size))]
                 continue
-            logits[place[batch]] = out.float().cpu().numpy()
-            hidden = _per_row(*seen[-1], out).float()
-            norms[place[batch]] = torch.linalg.vector_norm(hidden, dim=1).cpu().numpy()
-            if found is not None:
-                found[place[batch]] = hidden.cpu().numpy()
+            found.put(batch, logits, ear.features(batch, inputs, logits))
             pending.pop(0)
-    finally:
-        hook.remove()
-    return Outputs(logits, norms, found)
-
-
-def _per_row(hidden: torch.Tensor, scored: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """Return one vector per row; of a head that sees every token (decoders) that of the token answered from."""
-    if hidden.ndim == 2:
-        return hidden
-    distance = (scored - logits[:, None]).abs().amax(dim=2)
-    return hidden[torch.arange(len(hidden), device=hidden.device), distance.argmin(dim=1)]
+    return found
