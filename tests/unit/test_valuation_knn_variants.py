@@ -99,7 +99,7 @@ def test_values_sum_to_what_all_rows_add_to_none():
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_threshold_of_a_metric_and_the_chosen_one(metric):
-    train_x, train_y, valid_x, valid_y = data = problem(50, v=9, d=4)
+    train_x, _, valid_x, _ = data = problem(50, v=9, d=4)
     if metric == "cosine":
         unit = [x / np.linalg.norm(x.astype(float), axis=1, keepdims=True) for x in (train_x, valid_x)]
         distances = 1 - unit[1] @ unit[0].T

@@ -24,8 +24,9 @@ def mean_over_points(
     """Return the mean of the values over all valuation points and its standard error, float64 [N] each.
 
     to_values(squared, offsets, first, start, stop) overwrites rows start..stop of squared, the squared distances less
-    offsets of a block of points that begins at point `first`, by the values of every train row. The error is the sample standard deviation over
-    points divided by the root of their number, NaN where there is only one. Neither block nor threads matter.
+    offsets of a block of points that begins at point `first`, by the values of every train row. The error is the sample
+    standard deviation over points divided by the root of their number, NaN where there is only one. Neither block nor
+    threads matter.
     """
     from threadpoolctl import threadpool_limits
 

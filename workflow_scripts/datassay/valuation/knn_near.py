@@ -82,8 +82,9 @@ def threshold_knn_shapley(
 
     The utility of a coalition is the share of right labels among its rows at most `threshold` away, 1 / C where there
     is none (C: classes that occur in either split). Rows farther away are null players and all others play the game of
-    the mean, so that counts are enough and nothing is sorted. threshold: a distance; 0 for the median over valuation points of
-    the distance to the k-th nearest train row, k being used for nothing else. Arrays and metric as in `knn_shapley`.
+    the mean, so that counts are enough and nothing is sorted. threshold: a distance; 0 for the median over valuation
+    points of the distance to the k-th nearest train row, k being used for nothing else. Arrays and metric as in
+    `knn_shapley`.
 
     Time O(V N d), memory O(block N). Raises DatassayError as `knn_shapley`, and for a threshold below 0.
     """
