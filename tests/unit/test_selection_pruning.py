@@ -1,4 +1,4 @@
-"""The pruning stage: checked rankings, kept rows, comparison of the strategies."""
+"""The pruning stage: checked rankings and kept rows."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 
 from datassay.errors import DatassayError
 from datassay.registry import Method, method, methods
-from datassay.selection.pruning import check_ranking, keep_count, kept_rows, rank, ratio_text, summarise
+from datassay.selection.pruning import check_measurable, check_ranking, keep_count, kept_rows, rank, ratio_text
 
 
 @pytest.fixture(scope="module")
@@ -107,60 +107,10 @@ def test_ratio_text() -> None:
             ratio_text(ratio)
 
 
-def results() -> pd.DataFrame:
-    rows = [
-        ("full", 1.0, 0, 0.90), ("full", 1.0, 1, 0.92),
-        ("random", 0.2, 0, 0.60), ("random", 0.2, 1, 0.64),
-        ("aum", 0.2, 0, 0.70), ("aum", 0.2, 1, 0.80),
-        ("easy", 0.2, 0, 0.62), ("easy", 0.2, 1, 0.62),
-        ("aum", 0.5, 0, 0.85),
-    ]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["strategy", "ratio", "seed", "accuracy"])
-    return table.assign(n_kept=(table["ratio"] * 50).astype(int))
-
-
-def test_summary_by_hand() -> None:
-    table = summarise(results()).set_index(["strategy", "ratio"])
-    aum = table.loc[("aum", 0.2)]
-    assert aum["seeds"] == 2 and aum["n_kept"] == 10
-    assert "n_kept_mean" not in table
-    assert aum["accuracy_mean"] == pytest.approx(0.75)
-    assert aum["accuracy_std"] == pytest.approx(0.1 / np.sqrt(2))
-    assert aum["accuracy_minus_random"] == pytest.approx(0.13)
-    assert aum["accuracy_minus_full"] == pytest.approx(-0.16)
-    assert table["accuracy_rank"].to_dict() == {
-        ("aum", 0.2): 1,
-        ("easy", 0.2): 2,
-        ("random", 0.2): 2,
-        ("aum", 0.5): 1,
-        ("full", 1.0): 1,
-    }
-    lonely = table.loc[("aum", 0.5)]
-    assert lonely["seeds"] == 1
-    assert pd.isna(lonely["accuracy_std"])
-    assert pd.isna(lonely["accuracy_minus_random"])
-
-
-def test_summary_does_not_depend_on_the_order_of_the_rows() -> None:
-    rng = np.random.default_rng(0)
-    many = pd.DataFrame({"strategy": "random", "ratio": 0.5, "seed": np.arange(40), "accuracy": rng.random(40)})
-    table = pd.concat([results(), many], ignore_index=True)
-    for seed in range(5):
-        shuffled = table.sample(frac=1, random_state=seed)
-        pd.testing.assert_frame_equal(summarise(shuffled), summarise(table), check_exact=True)
-    assert summarise(table)["ratio"].is_monotonic_increasing
-
-
-def test_summary_without_references_and_with_an_absent_metric() -> None:
-    table = results()[lambda t: t["strategy"] == "aum"].assign(f1=[0.5, np.nan, np.nan])
-    summary = summarise(table).set_index("ratio")
-    assert summary["accuracy_minus_full"].isna().all()
-    assert summary.loc[0.2, "f1_mean"] == 0.5
-    assert summary.loc[0.5, ["f1_mean", "f1_rank"]].isna().all()
-
-
-def test_summary_refuses_incomplete_tables() -> None:
-    with pytest.raises(DatassayError, match="no column seed"):
-        summarise(results().drop(columns="seed"))
-    with pytest.raises(DatassayError, match="occurs twice"):
-        summarise(pd.concat([results(), results()]))
+def test_what_cannot_be_measured_is_refused() -> None:
+    examples = pd.DataFrame({"split": ["train", "validation", "test", "test"], "label": [0, -1, -1, 1]})
+    check_measurable(examples)
+    check_measurable(pd.DataFrame({"split": ["train", "validation"], "label": [0.5, 0.1]}))
+    for missing in (examples[:3], examples[:1], examples[:2].assign(label=[0.1, np.nan])):
+        with pytest.raises(DatassayError, match="neither split 'test' nor 'validation' has a labelled row"):
+            check_measurable(missing)

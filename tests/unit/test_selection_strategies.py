@@ -10,7 +10,7 @@ from datassay.selection.arrays import by_score, in_rounds
 from datassay.selection.cells import prototypes, semdedup
 from datassay.selection.coverage import coreset, moderate
 from datassay.selection.pruning import rank
-from datassay.selection.scores import balanced_random, by_column, full, grand, last_layer_gradients, random_order
+from datassay.selection.scores import balanced_random, column_strategy, full, grand, last_layer_gradients, random_order
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -93,7 +93,7 @@ def test_strategies_for_regression_take_labels_that_are_numbers() -> None:
 
 @pytest.mark.parametrize(("keep", "expected"), [("highest", [2, 0, 3, 1]), ("lowest", [1, 3, 0, 2])])
 def test_a_column_of_ones_own_is_a_strategy(keep: str, expected: list[int]) -> None:
-    about = by_column("mine", "my_measure", keep)
+    about = column_strategy("mine", "my_measure", keep)
     assert about.inputs == {"column": "my_measure", "rng": "rng"}
     table = rank(about, {"my_measure": np.array([0.5, -3.0, 7.0, 0.25])}, 2, seed=0)
     assert table["row"].tolist() == expected

@@ -19,6 +19,12 @@ from datassay.errors import DatassayError, did_you_mean
 
 Kind = Literal["dataset", "measure", "estimator", "strategy", "acquisition"]
 TASKS = ("classification", "multiple_choice", "regression")
+LABELLED = ("classification", "multiple_choice")  # tasks whose labels are classes, or numbers of options
+UNSUITED = {
+    "classification": "only for a regression",
+    "multiple_choice": "needs classes that examples share, which a multiple choice has not",
+    "regression": "needs classes, which a regression has not",
+}
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PACKAGES: dict[Kind, str] = {
     "dataset": "datassay.data",
@@ -34,11 +40,13 @@ class Column:
     """One column of a measure.
 
     mislabelled: which end of the column a wrongly labelled example tends to, None where it says nothing of labels.
+    tasks: those in which it means something, None for those of its family.
     """
 
     name: str
     description: str
     mislabelled: Literal["low", "high"] | None = None
+    tasks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,11 +63,17 @@ class Method:
     optional: tuple[str, ...] = ()
     modality: Literal["text", "image"] | None = None
     tasks: tuple[str, ...] = TASKS
+    game: Callable[..., Any] | None = None
+    summary: Callable[..., Any] | None = None
 
     @property
     def description(self) -> str:
         """First line of the function's docstring."""
         return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
+
+    def columns_of(self, task: str) -> list[str]:
+        """Names of the columns that mean something in a task."""
+        return [column.name for column in self.columns if task in (column.tasks or self.tasks)]
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -118,10 +132,13 @@ def measure(
     name: str | None = None,
     arrays: Mapping[str, str] | None = None,
     optional: Sequence[str] = (),
+    tasks: Sequence[str] = LABELLED,
 ) -> Decorator:
     """Register a family of per-example columns: a function of arrays that returns a DataFrame, a dict or one array.
 
     optional: parameters (default None) that are arrays all the same, left out where the artefact does not exist.
+    tasks: those in which its columns mean something (a column may name its own); a family without any such column is
+    not computed. A parameter `task` is handed the data set's.
     """
     return _register(
         "measure",
@@ -131,6 +148,7 @@ def measure(
         columns=tuple(columns),
         arrays=arrays or {},
         optional=tuple(optional),
+        tasks=tuple(tasks),
     )
 
 
@@ -141,14 +159,18 @@ def estimator(
     name: str | None = None,
     game: Callable[..., Any] | None = None,
     summary: Callable[..., Any] | None = None,
+    tasks: Sequence[str] = ("classification",),
 ) -> Decorator:
     """Register a data-value estimator.
 
     Exact: train and valuation arrays in, values (and standard errors) out. With `game`, a function of these arrays and
     of options of its own, it takes the `game` that comes out instead. Sampled: it also takes `rng`, answers with one
     draw of every value, or arrays that add up, and `summary` turns their sums into values and standard errors.
+    tasks: those it can value for; on data sets of another task it is not run.
     """
-    return _register("estimator", name=name, version=version, source=source, game=game, summary=summary)
+    return _register(
+        "estimator", name=name, version=version, source=source, game=game, summary=summary, tasks=tuple(tasks)
+    )
 
 
 def strategy(*, version: int, source: str, name: str | None = None, tasks: Sequence[str] = TASKS) -> Decorator:

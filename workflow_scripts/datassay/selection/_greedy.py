@@ -28,7 +28,9 @@ def first_gains(unit: np.ndarray, quality: np.ndarray, ridge: float) -> np.ndarr
 def greedy(
     unit: np.ndarray, quality: np.ndarray, n_select: int, ridge: float, gains: np.ndarray, given: np.ndarray
 ) -> Picks:
-    """Pick `n_select` rows greedily. unit: float32 [N, d]; gains: [N] at the start; given: [N, k] factor of earlier picks.
+    """Pick `n_select` rows greedily.
+
+    unit: float32 [N, d]. gains: [N] at the start. given: float32 [N, k], the factor of earlier picks.
 
     A gain never grows, so as long as the best of some candidates beats what all other rows had at the start of the
     panel, it is the best of all. Only then is the panel over and are all rows brought up to date, in matrix products:

@@ -5,7 +5,6 @@ import numpy as np
 from datassay.errors import DatassayError
 
 CHUNK = 4096
-LABELLED = ("classification", "multiple_choice")  # tasks whose labels are classes, or numbers of options
 
 
 def check_rows(name: str, array: np.ndarray, n_dimensions: int, n_rows: int | None = None) -> np.ndarray:

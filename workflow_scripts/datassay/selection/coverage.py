@@ -3,8 +3,8 @@
 import numpy as np
 
 from datassay.errors import DatassayError
-from datassay.registry import strategy
-from datassay.selection.arrays import CHUNK, LABELLED, by_score, check_count, check_rows, in_rounds
+from datassay.registry import LABELLED, strategy
+from datassay.selection.arrays import CHUNK, by_score, check_count, check_rows, in_rounds
 
 
 def k_center(features: np.ndarray, n_select: int, *, start: int | None = None) -> np.ndarray:

@@ -97,7 +97,8 @@ def infoverse_dpp(
     """Informative and diverse rows: greedy MAP of a DPP on the z-scored meta-information.
 
     infoverse: [N, m] z-scored columns. quality: `density` (dense first), `inverse` (sparse first) or `uniform`, from
-    the distance to the 5th nearest neighbour of the same class (regression: of all). Returns the first n_select rows of the ranking.
+    the distance to the 5th nearest neighbour of the same class (regression: of all rows). Returns the first n_select
+    rows of the ranking.
     """
     from datassay.measures.infoverse import quality as infoverse_quality
 

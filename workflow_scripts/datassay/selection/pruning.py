@@ -1,4 +1,4 @@
-"""The pruning stage as pure functions: rank the rows, keep a share of them, and compare what that cost."""
+"""The pruning stage as pure functions: rank the rows and keep a share of them."""
 
 import logging
 import time
@@ -21,8 +21,6 @@ DECIMALS = 6
 ROW_AXIS = {"logits": 1, "ensemble_logits": 1, "mc_logits": 1, "feature_norms": 1} | {
     "ensemble_epoch_logits": 2, "ensemble_feature_norms": 2
 }  # fmt: skip
-KEYS = ("strategy", "ratio", "seed")
-ABOUT = (*KEYS, "n_kept")
 
 
 def rank(
@@ -110,38 +108,11 @@ def ratio_text(ratio: float) -> str:
     return text + "0" if text.endswith(".") else text
 
 
-def summarise(results: "pd.DataFrame") -> "pd.DataFrame":
-    """Return one row per strategy and ratio: what every metric is on average and next to the references.
-
-    results: columns strategy, ratio, seed, n_kept and numeric metrics (higher = better), one row per retraining; a
-    metric that does not apply may be NaN. Returns strategy, ratio, n_kept, seeds (number of them) and, per metric,
-    {metric}_mean,
-    {metric}_std (sample standard deviation, divisor seeds - 1; NaN for one seed), {metric}_minus_random (mean less that
-    of `random` at the same ratio), {metric}_minus_full (mean less that of `full`; NaN where the reference is absent)
-    and {metric}_rank (1 = highest mean of the strategies at this ratio, equal means share the better rank).
-    Sorted by ratio and strategy. Raises DatassayError where a column is missing or a retraining occurs twice.
-    """
-    missing = [key for key in ABOUT if key not in results.columns]
-    if missing:
-        raise DatassayError(f"pruning results: no column {', '.join(missing)}")
-    twice = results.duplicated(list(KEYS))
-    if twice.any():
-        first = results.loc[twice, list(KEYS)].iloc[0].to_dict()
-        raise DatassayError(f"pruning results: {first} occurs twice")
-    metrics = results.drop(columns=list(ABOUT)).select_dtypes("number").columns
-    groups = results.sort_values(list(KEYS)).groupby(["ratio", "strategy"], sort=True)
-    table = groups.agg(n_kept=("n_kept", "first"), seeds=("seed", "nunique"))
-    for metric in metrics:
-        mean = groups[metric].mean()
-        table[f"{metric}_mean"] = mean
-        table[f"{metric}_std"] = groups[metric].std(ddof=1)
-        table[f"{metric}_minus_random"] = mean - _reference(mean, "random").reindex(mean.index, level="ratio")
-        table[f"{metric}_minus_full"] = mean - _reference(mean, "full").mean()
-        table[f"{metric}_rank"] = mean.groupby(level="ratio").rank(ascending=False, method="min").astype("Int64")
-    table = table.reset_index()
-    return table[["strategy", "ratio", *table.columns.drop(["strategy", "ratio"])]]
-
-
-def _reference(mean: "pd.Series", strategy: str) -> "pd.Series":
-    """Return the means of one strategy by ratio; empty where it was not run."""
-    return mean[mean.index.get_level_values("strategy") == strategy].droplevel("strategy")
+def check_measurable(examples: "pd.DataFrame") -> None:
+    """Raise DatassayError unless the test or the validation split has a labelled row: retraining would tell nothing."""
+    labels = examples.loc[examples["split"].isin(["test", "validation"]), "label"]
+    if not (labels.notna() & (labels != -1)).any():
+        raise DatassayError(
+            "neither split 'test' nor 'validation' has a labelled row to measure retrained models on: set split.test or "
+            "split.validation above 0, or pruning.strategies to []"
+        )

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from datassay.errors import DatassayError
-from datassay.registry import Method, strategy
-from datassay.selection.arrays import LABELLED, by_score, check_rows, in_rounds
+from datassay.registry import LABELLED, Method, strategy
+from datassay.selection.arrays import by_score, check_rows, in_rounds
 
 Keep = Literal["lowest", "highest"]
 
@@ -120,7 +120,7 @@ def shapley(knn_shapley: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return by_score(check_rows("knn_shapley", knn_shapley, 1), rng)
 
 
-def by_column(name: str, column: str, keep: Keep) -> Method:
+def column_strategy(name: str, column: str, keep: Keep) -> Method:
     """Return the strategy `name` that ranks by any column or value, its lowest or highest numbers first."""
     function = _lowest_first if keep == "lowest" else _highest_first
     return Method("strategy", name, function, version=1, source="config", arrays={"column": column})
