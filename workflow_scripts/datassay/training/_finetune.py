@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from datassay.config import Finetune
@@ -17,7 +16,7 @@ from datassay.encoders.backbones import loading, model_source
 from datassay.errors import DatassayError
 from datassay.training._frozen import Lower, find_parts, freeze
 from datassay.training._objective import Objective
-from datassay.training._recipes import Build, Inputs, Task
+from datassay.training._recipes import Build, Inputs, Task, last_linear
 from datassay.training._tokens import encode
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def finetune(examples: "pd.DataFrame", objective: Objective, settings: Finetune)
         def inputs(rows: np.ndarray, _: np.random.Generator | None) -> Inputs:
             return feed(encoded.sequences(rows))
 
-        head = _last_linear(model)
+        head = last_linear(model)
         task = Task(model, inputs, head, frozen, encoded.lengths, portable=lambda: [model.cpu(), tokenizer])
         if parts and settings.freeze_embeddings and settings.freeze_layers:
             lower.take_over(task, parts, settings, feed)
@@ -66,19 +65,10 @@ def _configure(config: Any, tokenizer: Any, objective: Objective, settings: Fine
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     config.pad_token_id = tokenizer.pad_token_id
-    if config.is_encoder_decoder and config.decoder_start_token_id is None:
+    if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
         config.decoder_start_token_id = tokenizer.pad_token_id
     if settings.dropout is not None:
         for key, value in config.to_dict().items():
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if number and "drop" in key and "layerdrop" not in key:
                 setattr(config, key, settings.dropout)
-
-
-def _last_linear(model: Any) -> nn.Linear:
-    layers = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == model.config.num_labels]
-    if not layers:
-        raise DatassayError(
-            f"model type '{model.config.model_type}': no linear layer of {model.config.num_labels} logits"
-        )
-    return layers[-1]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from datassay.config import Finetune
+from datassay.config import Finetune, FinetuneImage
 from datassay.errors import DatassayError
 from datassay.training._outputs import answer
 from datassay.training._recipes import Inputs, Task
@@ -42,9 +42,9 @@ class Parts:
 
 
 def find_parts(model: Any) -> Parts:
-    """Find the embeddings and the layers of a transformers model."""
+    """Find the embeddings and the layers of a transformers model: of a convolutional one its stem and stages."""
     base, config = model.base_model, model.config
-    counts = {"": getattr(config, "num_hidden_layers", -1)}
+    counts = {"": getattr(config, "num_hidden_layers", None) or len(getattr(config, "depths", ())) or -1}
     if config.is_encoder_decoder:
         decoder = getattr(config, "num_decoder_layers", None) or getattr(config, "decoder_layers", None)
         counts = {"encoder": counts[""], "decoder": decoder or counts[""]}
@@ -62,7 +62,7 @@ def _list_of(module: nn.Module, count: int) -> tuple[nn.Module, str] | None:
 
 def _embeddings(base: Any) -> tuple[nn.Module, ...]:
     """Return the modules that embed tokens and places, relative ones that all layers share (DeBERTa) included."""
-    own = getattr(base, "embeddings", None)
+    own = getattr(base, "embeddings", None) or getattr(base, "embedder", None)
     found = [own] if isinstance(own, nn.Module) else [base.get_input_embeddings(), getattr(base, "wpe", None)]
     encoder = getattr(base, "encoder", None)
     if hasattr(encoder, "rel_embeddings"):
@@ -70,7 +70,7 @@ def _embeddings(base: Any) -> tuple[nn.Module, ...]:
     return tuple(module for module in found if module is not None)
 
 
-def freeze(parts: Parts, settings: Finetune) -> list[nn.Module]:
+def freeze(parts: Parts, settings: Finetune | FinetuneImage) -> list[nn.Module]:
     """Take embeddings and lower layers out of the training; return them: they are to stay in eval mode.
 
     Raises DatassayError where layers are to be frozen and the model has fewer, or layers that share their weights.

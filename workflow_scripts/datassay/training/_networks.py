@@ -1,4 +1,4 @@
-"""The networks of the head, cnn and resnet recipes: plain torch, as importing transformers takes longer than a retraining."""
+"""The networks of the head, cnn and resnet recipes: plain torch, because transformers takes longer to import."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Recipes: a module, and how row numbers become its inputs. Here the head on vectors and the small cnn on images."""
+"""Recipes: a module, and how row numbers become its inputs. Here the head on vectors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from datassay.config import Cnn, Finetune, Head, Training
+from datassay.config import Cnn, Finetune, FinetuneImage, Head, ResNet, Training
 from datassay.errors import DatassayError
-from datassay.training._networks import CnnNetwork, HeadNetwork
+from datassay.training._networks import HeadNetwork
 from datassay.training._objective import Objective
 
 if TYPE_CHECKING:
@@ -57,8 +57,14 @@ def prepare(examples: "pd.DataFrame", vectors: np.ndarray | None, objective: Obj
         raise DatassayError(f"model '{settings.name}': multiple choice needs a model that reads, set recipe: finetune")
     if isinstance(settings, Head):
         return _head(vectors, objective, settings)
-    assert isinstance(settings, Cnn)
-    return _cnn(examples, objective, settings)
+    if isinstance(settings, FinetuneImage):
+        from datassay.training._finetune_image import finetune_image
+
+        return finetune_image(examples, objective, settings)
+    from datassay.training._small_images import small_images
+
+    assert isinstance(settings, Cnn | ResNet)
+    return small_images(examples, objective, settings)
 
 
 def _head(vectors: np.ndarray | None, objective: Objective, settings: Head) -> Build:
@@ -88,58 +94,11 @@ def _head(vectors: np.ndarray | None, objective: Objective, settings: Head) -> B
     return build
 
 
-def _cnn(examples: "pd.DataFrame", objective: Objective, settings: Cnn) -> Build:
-    from datassay.data.images import decode_images
-
-    if "image" not in examples.columns:
-        raise DatassayError(f"model '{settings.name}': the cnn recipe needs a column 'image', there is none")
-    images = decode_images(examples["image"], settings.image_size)
-    mean, std = pixel_statistics(images[(examples["split"] == "train").to_numpy() & objective.labelled])
-
-    def build(device: torch.device) -> Task:
-        shape: dict[str, Any] = {
-            "channels": tuple(settings.channels),
-            "mean": mean,
-            "std": std,
-            "dropout": settings.dropout,
-        }
-        model: Any = CnnNetwork(**shape, classes=objective.outputs)
-        model = model.to(device, memory_format=torch.channels_last)
-
-        def inputs(rows: np.ndarray, rng: np.random.Generator | None) -> Inputs:
-            batch = images[rows]
-            if rng is not None and settings.augment:
-                batch = augmented(batch, rng)
-            return {"images": torch.from_numpy(batch).to(device)}
-
-        def portable() -> list[Any]:
-            from datassay.training._models import CnnClassifier, CnnConfig, wrapped
-
-            return [wrapped(CnnClassifier, CnnConfig(**shape, **objective.names), model)]
-
-        return Task(model, inputs, model.classifier, portable=portable)
-
-    return build
-
-
-def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of the pixels in [0, 1] per colour; a constant colour has deviation 1."""
-    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[-1])])
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    values = np.arange(256) / 255
-    mean = shares @ values
-    std = np.sqrt(shares @ values**2 - mean**2 + 1e-12)
-    std[std < 1e-4] = 1.0
-    return tuple(mean.tolist()), tuple(std.tolist())
-
-
-def augmented(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return images [n, s, s, 3] shifted by up to an eighth of their side and flipped left to right at random."""
-    n, side = images.shape[:2]
-    reach = max(1, side // 8)
-    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
-    shifts, flips = rng.integers(0, 2 * reach + 1, (n, 2)), rng.random(n) < 0.5
-    rows = shifts[:, :1] + np.arange(side)
-    columns = shifts[:, 1:] + np.arange(side)
-    columns[flips] = columns[flips, ::-1]
-    return padded[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+def last_linear(model: Any) -> nn.Linear:
+    """Return the linear layer of a transformers model that gives its logits."""
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == model.config.num_labels]
+    if not layers:
+        raise DatassayError(
+            f"model type '{model.config.model_type}': no linear layer of {model.config.num_labels} logits"
+        )
+    return layers[-1]
