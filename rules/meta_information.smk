@@ -13,11 +13,11 @@ localrules:
 rule meta_information:
     """Compute every measure of every model."""
     input:
-        [path("infoverse", dataset=d, model=m) for d, m in plan.pairs(CONFIG) if plan.infoverse_families(CONFIG)],
+        [path("infoverse", dataset=d, model=m) for d, m in plan.pairs(CONFIG) if plan.infoverse_families(CONFIG, d)],
         [
             path("family", dataset=d, model=m, family=f)
             for d, m in plan.pairs(CONFIG)
-            for f in CONFIG.meta_information.families
+            for f in plan.families_of(CONFIG, d)
         ],
 
 
@@ -56,6 +56,7 @@ rule measure:
         "results/benchmarks/measure/{dataset}/{model}/{family}.tsv"
     params:
         options=lambda wildcards: plan.options_of(CONFIG, "measure", wildcards.family),
+        task=lambda wildcards: one(CONFIG.datasets, wildcards.dataset).task,
         version=lambda wildcards: plan.method_version("measure", wildcards.family),
     threads: 1
     resources:
@@ -72,7 +73,7 @@ rule join_infoverse:
     input:
         families=lambda wildcards: [
             path("family", dataset=wildcards.dataset, model=wildcards.model, family=family)
-            for family in plan.infoverse_families(CONFIG)
+            for family in plan.infoverse_families(CONFIG, wildcards.dataset)
         ],
     output:
         table=path("infoverse_table"),

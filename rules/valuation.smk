@@ -11,7 +11,7 @@ rule valuation:
         [
             path("values", dataset=d, model=m, estimator=e)
             for d, m in plan.pairs(CONFIG)
-            for e in CONFIG.valuation.estimators
+            for e in plan.estimators_of(CONFIG, d)
         ],
 
 

@@ -9,4 +9,7 @@ with step(snakemake) as job:
 
     train, arrays = load_inputs(dict(job.input.items()))
     about = method("measure", job.wildcards.family)
-    save_table(job.output.family, compute_measure(about, arrays, train["example_id"], job.params.options))
+    save_table(
+        job.output.family,
+        compute_measure(about, arrays, train["example_id"], job.params.options, job.params.task),
+    )

@@ -43,10 +43,24 @@ def arrays(seed=0):
     }
 
 
+def regression_arrays(seed=0):
+    """The same of a model that predicts numbers."""
+    found, rng = arrays(seed), np.random.default_rng(seed + 1)
+    numbers = rng.uniform(0, 5, N)
+    for name in ("logits", "ensemble_logits", "mc_logits", "ensemble_epoch_logits"):
+        found[name] = found[name][..., :1] + numbers[:, None].astype(np.float32)
+    return found | {"labels": numbers}
+
+
+def run_of(about):
+    """The task that a measure is tried on, and a recorded run of it."""
+    return ("classification", arrays()) if about.columns_of("classification") else ("regression", regression_arrays())
+
+
 def columns(found):
     """Every measure column and value of a run: what strategies may ask for besides the arrays."""
     ids = pd.Series([f"e{i}" for i in range(N)])
-    tables = [compute_measure(about, found, ids, about.options) for about in methods("measure").values()]
+    tables = [compute_measure(about, found, ids, about.options) for about in methods("measure").values() if about.columns_of("classification")]
     named = {name: table[name].to_numpy() for table in tables for name in table if name != "example_id"}
     values = {name: np.random.default_rng(1).normal(size=N) for name in methods("estimator")}
     return found | named | values
@@ -89,17 +103,19 @@ def test_methods_need_no_torch_to_import():
 @pytest.mark.parametrize("name", MEASURES)
 def test_measures_give_one_finite_number_per_example_and_column(name):
     about = methods("measure")[name]
-    table = compute_measure(about, arrays(), pd.Series(range(N)), about.options)
+    task, found = run_of(about)
+    table = compute_measure(about, found, pd.Series(range(N)), about.options, task)
     assert len(table) == N
     assert set(table) - {"example_id"} == {c.name for c in about.columns} - set(table.attrs["absent"])
 
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_measures_repeat_and_do_not_change_their_input(name):
-    about, found = methods("measure")[name], arrays()
+    about = methods("measure")[name]
+    task, found = run_of(about)
     before = {key: array.copy() for key, array in found.items()}
-    first = compute_measure(about, found, pd.Series(range(N)), about.options)
-    second = compute_measure(about, arrays(), pd.Series(range(N)), about.options)
+    first = compute_measure(about, found, pd.Series(range(N)), about.options, task)
+    second = compute_measure(about, run_of(about)[1], pd.Series(range(N)), about.options, task)
     pd.testing.assert_frame_equal(first, second, check_exact=True)
     assert all(np.array_equal(before[key], found[key]) for key in found)
 
@@ -107,21 +123,23 @@ def test_measures_repeat_and_do_not_change_their_input(name):
 @pytest.mark.parametrize("name", [name for name in MEASURES if name != "label_quality"])
 def test_measures_follow_the_examples_when_they_are_reordered(name):
     """label_quality is left out: its folds are drawn over rows, so another order is another cross-validation."""
-    about, found = methods("measure")[name], arrays()
+    about = methods("measure")[name]
+    task, found = run_of(about)
     order = np.random.default_rng(2).permutation(N)
-    straight = compute_measure(about, found, pd.Series(range(N)), about.options)
-    turned = compute_measure(about, shuffled(found, order), pd.Series(order), about.options)
+    straight = compute_measure(about, found, pd.Series(range(N)), about.options, task)
+    turned = compute_measure(about, shuffled(found, order), pd.Series(order), about.options, task)
     turned = turned.sort_values("example_id").reset_index(drop=True)
     pd.testing.assert_frame_equal(straight, turned, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_measures_say_why_a_column_is_absent(name):
-    about, found = methods("measure")[name], arrays()
+    about = methods("measure")[name]
+    task, found = run_of(about)
     found |= {"logits": found["logits"][:1], "ensemble_logits": found["ensemble_logits"][:1]}
     found |= {"mc_logits": found["mc_logits"][:0]}
     del found["log_likelihood"]
-    table = compute_measure(about, found, pd.Series(range(N)), about.options)
+    table = compute_measure(about, found, pd.Series(range(N)), about.options, task)
     for column in about.columns:
         assert (column.name in table) != (column.name in table.attrs["absent"])
     assert all(len(reason) > 10 for reason in table.attrs["absent"].values())

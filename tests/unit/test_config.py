@@ -109,7 +109,7 @@ def test_every_fault_is_one_line_with_file_key_and_hint(raw, path, value, expect
 
 def test_a_report_needs_something_that_speaks_of_labels(raw):
     raw |= {"valuation": {"estimators": []}, "pruning": {"strategies": ["random"]}}
-    assert "none of them says which labels are wrong" in fault(change(raw, ["meta_information", "families"], []))
+    assert "none of them says which labels of 'mine' are wrong" in fault(change(raw, ["meta_information", "families"], []))
     assert validate(change(raw, ["meta_information", "families"], ["label_quality"]))
 
 
@@ -159,7 +159,7 @@ def test_a_data_set_gets_what_fits_it(raw):
 
 def test_the_grid_holds_the_full_data_once(raw):
     config = validate(change(raw, ["pruning"], {"strategies": ["random", "full"], "ratios": [0.5, 0.30]}))
-    assert list(plan.cells(config)) == [("full", "1.0"), ("random", "0.5"), ("random", "0.3")]
+    assert plan.cells(config, "mine") == [("full", "1.0"), ("random", "0.5"), ("random", "0.3")]
 
 
 def test_methods_name_their_files(raw):

@@ -10,11 +10,13 @@ from typing import Any
 from datassay.artefacts import path
 from datassay.config import Config, Dataset, Encoder, Model, canonical, one
 from datassay.errors import DatassayError, did_you_mean
-from datassay.registry import Kind, Method, method, methods
+from datassay.registry import UNSUITED, Kind, Method, method, methods
 from datassay.selection.pruning import ratio_text
+from datassay.selection.scores import column_strategy
 from datassay.versions import version
 
 REFERENCE_STRATEGY = "full"
+HANDED = ("rng", "n_select", "task")  # parameters that are no arrays: the stage that calls a method hands them in
 
 
 def encoders_of(config: Config, dataset: Dataset) -> list[Encoder]:
@@ -73,12 +75,74 @@ def pairs(config: Config) -> Iterator[tuple[str, str]]:
             yield dataset.name, model.name
 
 
-def cells(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield every (strategy, ratio text) of the pruning grid, the full data first."""
-    yield REFERENCE_STRATEGY, ratio_text(1)
-    for strategy in config.pruning.strategies:
-        if strategy != REFERENCE_STRATEGY:
-            yield from ((strategy, ratio_text(ratio)) for ratio in config.pruning.ratios)
+def strategies(config: Config) -> list[str]:
+    """Return the names of the strategies to compare, those by a column last; the full data is not among them."""
+    named = [name for name in config.pruning.strategies if name != REFERENCE_STRATEGY]
+    return named + [block.name for block in config.pruning.by_column]
+
+
+def by_column(config: Config, name: str) -> dict[str, Any]:
+    """Return column and keep of a strategy that the config defines by a column, {} for any other."""
+    return next((block.params("name") for block in config.pruning.by_column if block.name == name), {})
+
+
+def strategy_of(config: Config, name: str) -> Method:
+    """Return a strategy: one that the config defines by a column, or a registered one."""
+    about = by_column(config, name)
+    return column_strategy(name, **about) if about else method("strategy", name)
+
+
+def left_out(config: Config, dataset_name: str) -> dict[str, str]:
+    """Return the strategies that do not go with the task of a data set, and why."""
+    task = one(config.datasets, dataset_name).task
+    known = methods("measure").values()
+    suited = {name for about in known for name in about.columns_of(task)}
+    unsuited = {column.name for about in known for column in about.columns} - suited
+    unsuited |= {name for name, about in methods("estimator").items() if task not in about.tasks}
+    reasons = {}
+    for name in strategies(config):
+        about = strategy_of(config, name)
+        read = sorted(unsuited & set(about.inputs.values()))
+        if task not in about.tasks:
+            fit = ", ".join(about.tasks).replace("_", " ")
+            reasons[name] = f"ranks for {fit} only, not for {task.replace('_', ' ')}"
+        elif read:
+            reasons[name] = f"reads {read[0]}: {UNSUITED[task]}"
+    return reasons
+
+
+def families_of(config: Config, dataset_name: str) -> list[str]:
+    """Return the measure families that have a column for the task of a data set."""
+    task = one(config.datasets, dataset_name).task
+    return [name for name in config.meta_information.families if method("measure", name).columns_of(task)]
+
+
+def estimators_of(config: Config, dataset_name: str) -> list[str]:
+    """Return the estimators that go with the task of a data set."""
+    task = one(config.datasets, dataset_name).task
+    return [name for name in config.valuation.estimators if task in method("estimator", name).tasks]
+
+
+def unmeasured(config: Config, dataset_name: str) -> dict[str, str]:
+    """Return the families and estimators that a data set has to do without because it has no classes, and why."""
+    task = one(config.datasets, dataset_name).task
+    if task == "classification":
+        return {}
+    done = {*families_of(config, dataset_name), *estimators_of(config, dataset_name)}
+    named = [*config.meta_information.families, *config.valuation.estimators]
+    return {name: UNSUITED[task] for name in named if name not in done}
+
+
+def cells(config: Config, dataset_name: str) -> list[tuple[str, str]]:
+    """Return every (strategy, ratio text) of a data set's pruning grid, the full data first; [] if nothing is pruned."""
+    names = [name for name in strategies(config) if name not in left_out(config, dataset_name)]
+    grid = [(name, ratio_text(ratio)) for name in names for ratio in config.pruning.ratios]
+    return [(REFERENCE_STRATEGY, ratio_text(1)), *grid] if grid else []
+
+
+def pruned_pairs(config: Config) -> list[tuple[str, str]]:
+    """Return every (data set, model) on whose measures something is pruned."""
+    return [(dataset, model) for dataset, model in pairs(config) if cells(config, dataset)]
 
 
 def options_of(config: Config, kind: Kind, name: str) -> dict[str, Any]:
@@ -88,7 +152,8 @@ def options_of(config: Config, kind: Kind, name: str) -> dict[str, Any]:
         "estimator": config.valuation.options,
         "strategy": config.pruning.options,
     }[kind]
-    return canonical({**method(kind, name).options, **block.get(name, {})})
+    about = strategy_of(config, name) if kind == "strategy" else method(kind, name)
+    return canonical({**about.options, **block.get(name, {})})
 
 
 def likelihood_source(config: Config, dataset_name: str) -> dict[str, Any] | None:
@@ -105,6 +170,7 @@ def array_paths(config: Config, dataset: str, model: str, names: list[str]) -> d
     """Return the files that hold the named arrays of a (data set, model): what a measure or a strategy reads."""
     first, *_ = seeds = seeds_of(config, one(config.datasets, dataset))
     place = {"dataset": dataset, "model": model}
+    encoder = {"dataset": dataset, "encoder": encoder_of(config, dataset, model)}
     files: dict[str, str | list[str]] = {
         "labels": path("examples", **place),
         "logits": path("logits", **place, seed=first),
@@ -114,7 +180,11 @@ def array_paths(config: Config, dataset: str, model: str, names: list[str]) -> d
         "ensemble_feature_norms": [path("feature_norms", **place, seed=seed) for seed in seeds],
         "mc_logits": path("mc_logits", **place, seed=first),
         "features": path("features", **place, seed=first),
-        "embeddings": path("embeddings", dataset=dataset, encoder=encoder_of(config, dataset, model)),
+        "feature_neighbors": path("feature_neighbors", **place, seed=first),
+        "feature_distances": path("feature_neighbors", **place, seed=first),
+        "embeddings": path("embeddings", **encoder),
+        "embedding_neighbors": path("embedding_neighbors", **encoder),
+        "embedding_distances": path("embedding_neighbors", **encoder),
         "log_likelihood": path("log_likelihood", **place),
         "infoverse": path("infoverse", **place),
     }
@@ -137,26 +207,35 @@ def measured_files(config: Config, dataset: str, model: str) -> dict[str, list[s
     """Return the files of all measure families and of all values of a (data set, model)."""
     place = {"dataset": dataset, "model": model}
     return {
-        "families": [path("family", **place, family=family) for family in config.meta_information.families],
-        "values": [path("values", **place, estimator=name) for name in config.valuation.estimators],
+        "families": [path("family", **place, family=family) for family in families_of(config, dataset)],
+        "values": [path("values", **place, estimator=name) for name in estimators_of(config, dataset)],
     }
 
 
-def infoverse_families(config: Config) -> list[str]:
-    """Return the families of the config that hold infoVerse columns."""
-    from datassay.measures.infoverse import INFOVERSE_COLUMNS
+def map_files(config: Config, dataset: str, model: str) -> dict[str, str]:
+    """Return space -> file of coordinates of a (data set, model); that of the encoder is shared by its models."""
+    files = {space: path("map", dataset=dataset, model=model, space=space) for space in ("infoverse", "features")}
+    files["embeddings"] = path("embedding_map", dataset=dataset, encoder=encoder_of(config, dataset, model))
+    spaces = [space for space in config.map.spaces if space != "infoverse" or infoverse_families(config, dataset)]
+    return {space: files[space] for space in spaces}
 
-    known = methods("measure")
-    return [
-        family
-        for family in config.meta_information.families
-        if any(column.name in INFOVERSE_COLUMNS for column in known[family].columns)
-    ]
+
+def infoverse_families(config: Config, dataset_name: str) -> list[str]:
+    """Return the families of the config that hold infoVerse columns of a data set's task."""
+    from datassay.measures.infoverse import POINT_COLUMNS
+
+    task = one(config.datasets, dataset_name).task
+    families = {name: method("measure", name).columns_of(task) for name in config.meta_information.families}
+    return [name for name, columns in families.items() if set(columns) & set(POINT_COLUMNS)]
 
 
 def method_version(kind: Kind, name: str) -> str:
+    """Return a registered method's version."""
+    return version_of(method(kind, name))
+
+
+def version_of(about: Method) -> str:
     """Return a method's version; that of a user's own file holds a hash of the file, so that an edit re-runs it."""
-    about = method(kind, name)
     module = sys.modules[about.function.__module__]
     if module.__name__.startswith("datassay."):
         return str(about.version)
@@ -177,5 +256,5 @@ def names_pattern(blocks: list[Any]) -> str:
 
 def method_inputs(config: Config, about: Method, dataset: str, model: str) -> dict[str, str | list[str]]:
     """Return the files a registered method reads on a (data set, model), examples.parquet always among them."""
-    names = [name for name in about.inputs.values() if name not in ("rng", "n_select")]
+    names = [name for name in about.inputs.values() if name not in HANDED]
     return {"examples": path("examples", dataset=dataset), **array_paths(config, dataset, model, names)}

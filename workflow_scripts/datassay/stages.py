@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datassay.errors import DatassayError, NotApplicable
-from datassay.registry import Method
-from datassay.storage import load_array, load_table
+from datassay.registry import UNSUITED, Method
+from datassay.storage import load_array, load_member, load_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def load_inputs(files: Mapping[str, Any]) -> tuple["pd.DataFrame", dict[str, np.
 def _load(name: str, file: Any, total: int, rows: np.ndarray, ids: "pd.Series") -> np.ndarray:
     match name:
         case "labels":
-            return load_table(file, ["label"])["label"].to_numpy(np.int64)[rows]
+            return load_table(file, ["label"])["label"].to_numpy()[rows]
         case "logits":
             return load_array(file, shape=(None, total, None), memory_map=True)[:, rows]
         case "ensemble_logits":
@@ -55,6 +55,10 @@ def _load(name: str, file: Any, total: int, rows: np.ndarray, ids: "pd.Series") 
             return load_array(file, shape=(total, None), memory_map=True)[rows]
         case "mc_logits":
             return load_array(file, shape=(None, len(rows), None))
+        case "feature_neighbors" | "embedding_neighbors":
+            return load_member(file, "ids", rows=len(rows))
+        case "feature_distances" | "embedding_distances":
+            return load_member(file, "distances", rows=len(rows))
         case "log_likelihood":
             return load_array(file, shape=(len(rows),))
         case "infoverse":
@@ -69,7 +73,7 @@ def _load(name: str, file: Any, total: int, rows: np.ndarray, ids: "pd.Series") 
     return table[column].to_numpy()
 
 
-def _call(about: Method, arrays: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> Any:
+def _call(about: Method, arrays: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     inputs = {}
     for parameter, name in about.inputs.items():
         if name in arrays:
@@ -80,9 +84,15 @@ def _call(about: Method, arrays: Mapping[str, np.ndarray], options: Mapping[str,
 
 
 def compute_measure(
-    about: Method, arrays: Mapping[str, np.ndarray], ids: "pd.Series", options: Mapping[str, Any]
+    about: Method,
+    arrays: Mapping[str, np.ndarray],
+    ids: "pd.Series",
+    options: Mapping[str, Any],
+    task: str = "classification",
 ) -> "pd.DataFrame":
     """Return example_id and the columns of a measure; columns that cannot be computed are in attrs["absent"].
+
+    task: of the data set; columns that mean nothing in it are absent too.
 
     Raises DatassayError when the measure's answer has other columns than it declares, another number of rows,
     or values that are not finite.
@@ -90,7 +100,7 @@ def compute_measure(
     import pandas as pd
 
     try:
-        answer = _call(about, arrays, options)
+        answer = _call(about, {**arrays, "task": task}, options)
     except NotApplicable as error:
         answer = pd.DataFrame(index=range(len(ids)))
         answer.attrs["absent"] = {column.name: str(error) for column in about.columns}
@@ -98,6 +108,9 @@ def compute_measure(
         answer = {about.columns[0].name: answer}
     absent = dict(getattr(answer, "attrs", {}).get("absent", {}))
     table = pd.DataFrame(answer)
+    suited = about.columns_of(task)
+    absent |= {column.name: UNSUITED[task] for column in about.columns if column.name not in suited}
+    table = table.drop(columns=[name for name in table if name in absent])
     _check_measure(about, table, len(ids), absent)
     for column, reason in absent.items():
         logger.info("column %s is left out: %s", column, reason)

@@ -26,6 +26,7 @@ from datassay.config.models import (
 __all__ = [
     "RECIPES",
     "Block",
+    "ByColumn",
     "Cnn",
     "Columns",
     "Config",
@@ -59,9 +60,10 @@ class MetaInformation(Block):
     """The measures to compute."""
 
     families: list[Name] = Field(
-        ["training_dynamics", "ensemble", "mc_dropout", "static", "pretrained", "label_quality"],
-        description="measure families; each is one file",
-    )
+        ["training_dynamics", "ensemble", "mc_dropout", "static", "pretrained", "label_quality",
+         "regression_dynamics"],
+        description="measure families; each is one file; what means nothing in the task of a data set is left out",
+    )  # fmt: skip
     language_model: str | None = Field(
         None,
         description="masked language model (hub name or folder) for pseudo_log_likelihood of texts; none: left out",
@@ -77,21 +79,32 @@ class Valuation(Block):
     options: Options = Field(default_factory=dict, description="options of an estimator: {knn_shapley: {k: 10}}")
 
 
+class ByColumn(Block):
+    """A strategy that ranks by one column."""
+
+    name: Name = Field(description="name of the strategy, in paths and figures")
+    column: Name = Field(description="a column of any measure, or an estimator of values; also one of your extensions")
+    keep: Literal["lowest", "highest"] = Field(description="which end of the column is kept first")
+
+
 class Pruning(Block):
     """Which examples to keep, and what a model loses without the rest."""
 
     strategies: list[Name] = Field(
         ["random", "balanced_random", "easy", "hard", "ambiguous", "el2n", "forgetting", "aum", "coreset", "shapley",
          "infoverse_dpp"],
-        description="selection strategies to compare; the full data is always run beside them",
+        description="selection strategies to compare; the full data is always run beside them; [] prunes nothing",
     )  # fmt: skip
+    by_column: list[ByColumn] = Field(
+        [], description="strategies of your own that rank by a column: {name: longest, column: length, keep: highest}"
+    )
     ratios: list[Annotated[Number, Field(gt=0, lt=1)]] = Field([0.2, 0.5, 0.8], description="shares of train rows kept")
     rank_up_to: Annotated[Number, Field(gt=0, le=1)] = Field(
         0.9, description="rank this share of the train rows; adding a ratio up to it re-runs nothing else"
     )
     seed: int = Field(0, description="seed of random choices and of breaking ties")
     options: Options = Field(
-        default_factory=dict, description="options of a strategy: {infoverse_dpp: {block_size: 20000}}"
+        default_factory=dict, description="options of a strategy: {infoverse_dpp: {quality: uniform}}"
     )
 
     @model_validator(mode="after")
@@ -120,7 +133,9 @@ class Map(Block):
     perplexity: Annotated[Number, Field(ge=1)] = Field(
         30, description="how many neighbours count, roughly; three times as many are needed of `neighbors.k`"
     )
-    iterations: Annotated[int, Field(ge=3)] = Field(750, description="steps; in the first third clusters are exaggerated")
+    iterations: Annotated[int, Field(ge=3)] = Field(
+        750, description="steps; in the first third clusters are exaggerated"
+    )
     seed: int = Field(0, description="seed of the start")
 
 

@@ -9,7 +9,17 @@ from typing import Any
 
 from datassay.config import Config, Dataset, Options
 from datassay.errors import DatassayError, did_you_mean, shortened
-from datassay.plan import infoverse_families, main_encoder, models_of, seeds_of
+from datassay.plan import (
+    estimators_of,
+    families_of,
+    infoverse_families,
+    left_out,
+    main_encoder,
+    models_of,
+    seeds_of,
+    strategies,
+    strategy_of,
+)
 from datassay.registry import Kind, methods
 
 RESERVED = ("logs", "benchmarks")
@@ -39,10 +49,10 @@ def cross_checks(config: Config) -> Iterable[tuple[str, str]]:
     yield from _unknown_methods("meta_information.families", "measure", config.meta_information.families)
     yield from _unknown_methods("valuation.estimators", "estimator", config.valuation.estimators)
     yield from _unknown_methods("pruning.strategies", "strategy", config.pruning.strategies)
+    yield from _column_checks(config)
     yield from _unknown_options("meta_information.options", "measure", config.meta_information.options)
     yield from _unknown_options("valuation.options", "estimator", config.valuation.options)
     yield from _unknown_options("pruning.options", "strategy", config.pruning.options)
-    yield from _family_checks(config)
 
 
 def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str]) -> Iterable[tuple[str, str]]:
@@ -70,6 +80,7 @@ def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str
         for path in dataset.path.values() if isinstance(dataset.path, dict) else [str(dataset.path)]:
             if not Path(path).exists():
                 yield f"{key}.path", f"no file or folder '{path}'"
+    yield from _measurable_checks(dataset, config)
     if main_encoder(config, dataset) is None:
         yield f"{key}.encoders", f"no encoder of the config takes {dataset.modality}s"
     if not models_of(config, dataset):
@@ -105,19 +116,48 @@ def _ratio_checks(ratios: Sequence[float]) -> Iterable[tuple[str, str]]:
             yield "pruning.ratios", str(error)
 
 
-def _family_checks(config: Config) -> Iterable[tuple[str, str]]:
+def _measurable_checks(dataset: Dataset, config: Config) -> Iterable[tuple[str, str]]:
+    """Yield a fault where pruned models would have no row to be measured on, as far as the config alone tells."""
+    named = isinstance(dataset.path, dict) or bool(dataset.columns.split)
+    surely = dataset.source in ("csv", "tsv", "jsonl", "parquet") and not named
+    if surely and not dataset.split.test and not dataset.split.validation and strategies(config):
+        yield (
+            f"datasets[{dataset.name}].split",
+            "test and validation are both 0, so pruned models cannot be measured: raise one, or set pruning.strategies "
+            "to []",
+        )
+
+
+def _column_checks(config: Config) -> Iterable[tuple[str, str]]:
+    """Yield a fault for every strategy by a column whose name is taken or whose column nothing computes."""
+    columns = {column.name for about in methods("measure").values() for column in about.columns}
+    known = sorted(columns | methods("estimator").keys())
+    yield from _named_twice("pruning.by_column", [block.name for block in config.pruning.by_column])
+    for block in config.pruning.by_column:
+        if block.name in methods("strategy"):
+            yield f"pruning.by_column[{block.name}].name", "there is a strategy of this name, choose another"
+        if block.column not in known:
+            fault = f"no measure or estimator computes '{block.column}'{did_you_mean(block.column, known)}"
+            yield f"pruning.by_column[{block.name}].column", fault
+
+
+def family_checks(config: Config) -> Iterable[tuple[str, str]]:
     """Yield a fault where no family yields what the report or a strategy cannot do without."""
-    known, key = methods("measure"), "meta_information.families"
-    if not known.keys() >= set(config.meta_information.families):
-        return
-    families = [known[name] for name in config.meta_information.families]
-    if not config.valuation.estimators and not any(c.mislabelled for family in families for c in family.columns):
-        yield key, "none of them says which labels are wrong, add label_quality or training_dynamics"
-    if not infoverse_families(config):
-        for name in config.pruning.strategies:
-            about = methods("strategy").get(name)
-            if about and "infoverse" in about.inputs.values():
-                yield key, f"none of them holds infoVerse columns, which strategy '{name}' reads, add static"
+    for dataset in config.datasets:
+        yield from (("meta_information.families", text) for text in _missing_families(config, dataset))
+
+
+def _missing_families(config: Config, dataset: Dataset) -> Iterable[str]:
+    families = [methods("measure")[name] for name in families_of(config, dataset.name)]
+    ends = {column.name for about in families for column in about.columns if column.mislabelled}
+    suited = {name for about in families for name in about.columns_of(dataset.task)}
+    if not estimators_of(config, dataset.name) and not ends & suited:
+        usual = "regression_dynamics" if dataset.task == "regression" else "label_quality or training_dynamics"
+        yield f"none of them says which labels of '{dataset.name}' are wrong, add {usual}"
+    if not infoverse_families(config, dataset.name):
+        for name in strategies(config):
+            if name not in left_out(config, dataset.name) and "infoverse" in strategy_of(config, name).inputs.values():
+                yield f"none of them holds infoVerse columns, which strategy '{name}' reads, add static"
 
 
 def strategy_checks(config: Config) -> Iterable[tuple[str, str]]:
@@ -128,8 +168,8 @@ def strategy_checks(config: Config) -> Iterable[tuple[str, str]]:
         for model in models_of(config, dataset):
             missing = absent | ({"training_dynamics": f"2 epochs of models[{model.name}]"} if model.epochs < 2 else {})
             missing |= {"mc_dropout": f"2 mc_passes of models[{model.name}]"} if model.mc_passes < 2 else {}
-            for name in config.pruning.strategies:
-                for column in methods("strategy")[name].inputs.values():
+            for name in [name for name in strategies(config) if name not in left_out(config, dataset.name)]:
+                for column in strategy_of(config, name).inputs.values():
                     if needs := missing.get(family_of.get(column, "")):
                         yield (
                             "pruning.strategies",

@@ -8,6 +8,7 @@ from datassay.measures.dynamics import training_dynamics
 from datassay.measures.infoverse import INFOVERSE_COLUMNS, join_families, quality, standardise, unit_rows
 from datassay.measures.label_issues import confident_learning, label_quality, out_of_sample_probabilities
 from datassay.measures.pretrained import pretrained_measures
+from datassay.measures.regression import regression_dynamics
 from datassay.measures.static import static_measures
 from datassay.measures.uncertainty import ensemble_uncertainty, mc_dropout_uncertainty
 
@@ -22,6 +23,7 @@ __all__ = [
     "ppca_log_likelihood",
     "pretrained_measures",
     "quality",
+    "regression_dynamics",
     "standardise",
     "static_measures",
     "training_dynamics",

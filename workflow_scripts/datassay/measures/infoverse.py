@@ -23,6 +23,8 @@ INFOVERSE_COLUMNS: tuple[str, ...] = (
     *("task_density", "relative_density", "confidence", "entropy", "badge_norm"),
     *("semantic_density", "pseudo_log_likelihood"),
 )
+REGRESSION_COLUMNS = ("mean_abs_error", "prediction_variability", "ens_abs_error", "ens_std", "mc_std")
+POINT_COLUMNS = INFOVERSE_COLUMNS + REGRESSION_COLUMNS
 CONSTANT = 1e-6  # a standard deviation below this share of max(1, |mean|) is rounding noise of float32
 Quality = Literal["density", "inverse", "uniform"]
 QUALITIES: tuple[Quality, ...] = ("density", "inverse", "uniform")
@@ -31,6 +33,7 @@ QUALITIES: tuple[Quality, ...] = ("density", "inverse", "uniform")
 def join_families(families: Iterable["pd.DataFrame"]) -> "pd.DataFrame":
     """Return the infoVerse columns of all families in their fixed order, one row per example.
 
+    These are the published ones and, in the place of those that need classes, REGRESSION_COLUMNS of a regression.
     families: tables of equal length in the same row order; other columns of theirs are left out. What a family could
     not compute is gathered, with the reasons, in `attrs["absent"]` of the result.
     """
@@ -41,9 +44,11 @@ def join_families(families: Iterable["pd.DataFrame"]) -> "pd.DataFrame":
         raise DatassayError(f"families have {[len(family) for family in families]} rows, expected equal numbers")
     columns = {name: family[name] for family in families for name in family.columns}
     reasons = {name: why for family in families for name, why in family.attrs.get("absent", {}).items()}
-    table = pd.DataFrame({name: columns[name].to_numpy() for name in INFOVERSE_COLUMNS if name in columns})
+    table = pd.DataFrame({name: columns[name].to_numpy() for name in POINT_COLUMNS if name in columns})
     table.attrs["absent"] = {
-        name: reasons.get(name, "its family was not computed") for name in INFOVERSE_COLUMNS if name not in columns
+        name: reasons.get(name, "its family was not computed")
+        for name in POINT_COLUMNS
+        if name not in columns and (name in reasons or name in INFOVERSE_COLUMNS)
     }
     return table
 
@@ -58,7 +63,7 @@ def standardise(table: Union["pd.DataFrame", np.ndarray]) -> np.ndarray:
     if isinstance(table, np.ndarray):
         matrix = np.asarray(table, dtype=np.float64)
     else:
-        names = [name for name in INFOVERSE_COLUMNS if name in table.columns]
+        names = [name for name in POINT_COLUMNS if name in table.columns]
         matrix = table[names].to_numpy(dtype=np.float64)
     if matrix.ndim != 2 or matrix.size == 0:
         raise DatassayError(f"infoverse: shape {matrix.shape}, expected at least one row and one column")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Column("suggested_label", "class to give a likely mislabelled example, else the given label"),
     ],
     optional=["embeddings"],
+    tasks=["classification"],
 )
 def label_quality(
     labels: np.ndarray,

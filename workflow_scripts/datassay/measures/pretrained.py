@@ -8,7 +8,7 @@ from datassay.errors import DatassayError
 from datassay.measures._arrays import check_finite, check_matrix, family_table
 from datassay.measures._density import kth_distance
 from datassay.measures.static import check_k
-from datassay.registry import Column, measure
+from datassay.registry import TASKS, Column, measure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Column("pseudo_log_likelihood", "mean log-likelihood of a content token (text) or feature (image), in nats"),
     ],
     optional=["log_likelihood"],
+    tasks=TASKS,
 )
 def pretrained_measures(
     embeddings: np.ndarray, log_likelihood: np.ndarray | None = None, *, k: int = 5

@@ -17,11 +17,12 @@ from datassay.measures._arrays import (
     of_label,
     softmax,
 )
-from datassay.registry import Column, measure
+from datassay.registry import LABELLED, TASKS, Column, measure
 
 if TYPE_CHECKING:
     import pandas as pd
 
+CLASSES = ("classification",)
 EXTRA_DENSITIES = ("gaussian_density", "ppca_density", "class_density")
 
 
@@ -31,19 +32,26 @@ EXTRA_DENSITIES = ("gaussian_density", "ppca_density", "class_density")
     source="Kim et al., ACL 2023 (infoVerse); Ash et al., ICLR 2020 (BADGE); Tipping & Bishop 1999 (PPCA)",
     columns=[
         Column("task_density", "minus the distance to the 5th nearest neighbour in the model's features"),
-        Column("relative_density", "distance to the nearest of the other classes minus of the own class", "low"),
-        Column("confidence", "probability of the label by the final model", "low"),
-        Column("entropy", "entropy of the final model's prediction (nats)", "high"),
-        Column("badge_norm", "norm of the last layer's gradient for the predicted class"),
+        Column(
+            "relative_density", "distance to the nearest of the other classes minus of the own class", "low", CLASSES
+        ),
+        Column("confidence", "probability of the label by the final model", "low", LABELLED),
+        Column("entropy", "entropy of the final model's prediction (nats)", "high", LABELLED),
+        Column("badge_norm", "norm of the last layer's gradient for the predicted class", tasks=CLASSES),
         Column("gaussian_density", "log-density under one Gaussian fitted to the features (extra)"),
         Column("ppca_density", "log-density under a probabilistic PCA of the features (extra)"),
-        Column("class_density", "minus the distance to the 5th nearest neighbour of the own class (extra)", "low"),
+        Column(
+            "class_density", "minus the distance to the 5th nearest neighbour of the own class (extra)", "low", CLASSES
+        ),
     ],
+    optional=["task"],
+    tasks=TASKS,
 )
 def static_measures(
     logits: np.ndarray,
     labels: np.ndarray,
     features: np.ndarray,
+    task: str = "classification",
     *,
     k: int = 5,
     variant: str = "ours",
@@ -53,6 +61,8 @@ def static_measures(
 
     logits: [E, n, C] of which the last epoch counts, or that epoch alone [n, C]; floating point.
     labels: [n] integers in 0 .. C - 1. features: [n, d] penultimate features, floating point.
+    task: without classes (multiple_choice, regression) the columns that need them are left out; logits and labels of a
+    regression are not looked at.
     k: which neighbour gives a density (the farthest there is where there are fewer).
     variant: "released" takes the 2nd nearest neighbour in the other classes (relative_density) and the norm of
     (p - onehot(label)) * logits (badge_norm), as the infoVerse code does.
@@ -64,10 +74,11 @@ def static_measures(
 
     Raises DatassayError on shapes, labels, values or options that do not fit.
     """
-    logits = np.asanyarray(logits)
-    logits, labels = check_logits(logits[None] if logits.ndim == 2 else logits[-1:], labels)
-    if len(logits) == 0:
-        raise DatassayError("logits: no epoch was recorded, at least 1 is needed")
+    if task != "regression":
+        logits = np.asanyarray(logits)
+        logits, labels = check_logits(logits[None] if logits.ndim == 2 else logits[-1:], labels)
+        if len(logits) == 0:
+            raise DatassayError("logits: no epoch was recorded, at least 1 is needed")
     features = check_matrix(features, "features", rows=len(labels))
     released = check_variant(variant)
     check_k(k)
@@ -80,13 +91,17 @@ def static_measures(
         columns["task_density"] = 0.0 - _density.kth_distance(features, k)
     else:
         absent["task_density"] = "needs at least 2 examples"
-    if len(np.unique(labels)) > 1:
+    if task == "classification" and len(np.unique(labels)) > 1:
         rank = 2 if released else 1
         columns["relative_density"] = _density.relative_density(features, labels, rank_in_others=rank)
     else:
         absent["relative_density"] = "needs examples of at least 2 classes"
-    columns |= _from_logits(logits, labels, features, released)
-    columns |= {name: _extra_density(name, features, labels, k) for name in EXTRA_DENSITIES if name in extra_densities}
+    if task != "regression":
+        columns |= _from_logits(logits, labels, features, released)
+    extras = [
+        name for name in EXTRA_DENSITIES if name in extra_densities and (task in CLASSES or name != "class_density")
+    ]
+    columns |= {name: _extra_density(name, features, labels, k) for name in extras}
     return family_table(columns, absent)
 
 
