@@ -14,9 +14,10 @@ rule embedding:
 
 
 rule embed:
-    """Encode every example as a unit vector."""
+    """Encode every example as a vector, or read the vectors of a user's file."""
     input:
         examples=path("examples"),
+        given=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).path or [],
     output:
         vectors=path("embeddings"),
     log:

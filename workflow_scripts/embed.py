@@ -1,4 +1,4 @@
-"""Encode every example as a unit vector."""
+"""Encode every example as a vector."""
 
 from datassay.step import step
 
@@ -10,7 +10,7 @@ with step(snakemake) as job:
     from datassay.encoders import embed
     from datassay.storage import load_table
 
-    key = fingerprint(Path(job.input.examples), dict(job.params.items()), job.threads)
+    key = fingerprint(*map(Path, job.input), dict(job.params.items()), job.threads)
     progress = Checkpoints(Path(job.output.vectors).parent, key)
     embed(load_table(job.input.examples), Encoder.model_validate(job.params.settings), progress, job.output.vectors)
     progress.clear()

@@ -48,7 +48,7 @@ ARTEFACTS: dict[str, Artefact] = {
             "embeddings",
             "results/{dataset}/embeddings/{encoder}/vectors.npy",
             "embed",
-            "encoder vectors of unit length",
+            "encoder vectors, of unit length unless the encoder's unit_length is off",
             "[N, d]",
             "float32",
         ),

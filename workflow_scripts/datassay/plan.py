@@ -31,15 +31,19 @@ def main_encoder(config: Config, dataset: Dataset) -> Encoder | None:
     return next(iter(encoders_of(config, dataset)), None)
 
 
-def _modality(config: Config, model: Model) -> str | None:
-    return model.modality or (one(config.encoders, model.encoder).modality if model.encoder else None)
+def _fits(config: Config, model: Model, dataset: Dataset) -> bool:
+    """Whether a model takes what a data set holds; one on vectors of a file only where the data set names them."""
+    encoder = one(config.encoders, model.encoder) if model.encoder else None
+    if encoder and encoder.kind == "vectors" and encoder.name not in (dataset.encoders or []):
+        return False
+    return (model.modality or (encoder.modality if encoder else None)) in (dataset.modality, None)
 
 
 def models_of(config: Config, dataset: Dataset) -> list[Model]:
     """Return the models whose dynamics are recorded and measured on a data set, the main one first."""
     if dataset.models is not None:
         return [one(config.models, name) for name in dataset.models]
-    return [m for m in config.models if m.assay and _modality(config, m) in (dataset.modality, None)]
+    return [m for m in config.models if m.assay and _fits(config, m, dataset)]
 
 
 def seeds_of(config: Config, dataset: Dataset) -> list[int]:

@@ -32,6 +32,9 @@ def cross_checks(config: Config) -> Iterable[tuple[str, str]]:
         yield from ((key, f"the name '{n}' is used twice") for n in sorted({n for n in names if names.count(n) > 1}))
     encoders = {encoder.name: encoder.modality for encoder in config.encoders}
     models = {model.name: model for model in config.models}
+    for encoder in config.encoders:
+        if encoder.path is not None and not Path(encoder.path).is_file():
+            yield f"encoders[{encoder.name}].path", f"no file '{encoder.path}'"
     for model in config.models:
         if model.encoder is not None and model.encoder not in encoders:
             yield (
@@ -55,7 +58,7 @@ def cross_checks(config: Config) -> Iterable[tuple[str, str]]:
     yield from _unknown_options("pruning.options", "strategy", config.pruning.options)
 
 
-def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str | None]) -> Iterable[tuple[str, str]]:
     key = f"datasets[{dataset.name}]"
     models = {model.name for model in config.models}
     if dataset.source.startswith("builtin:"):
@@ -74,7 +77,7 @@ def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str
     if unknown_encoders or unknown_models:
         return
     for name in dataset.encoders or []:
-        if encoders[name] != dataset.modality:
+        if encoders[name] not in (dataset.modality, None):
             yield f"{key}.encoders", f"encoder '{name}' takes {encoders[name]}s, the data set holds {dataset.modality}s"
     if not dataset.source.startswith(("builtin:", "hub")):
         for path in dataset.path.values() if isinstance(dataset.path, dict) else [str(dataset.path)]:
@@ -88,7 +91,7 @@ def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str
     yield from _model_checks(dataset, config, encoders)
 
 
-def _model_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+def _model_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str | None]) -> Iterable[tuple[str, str]]:
     """Yield a fault for every model, retrained model or encoder of one that takes what the data set does not hold."""
     known = {model.name: model for model in config.models}
     if len(known) < len(config.models):

@@ -22,9 +22,16 @@ class Encoder(Block):
     """Turns examples into unit vectors once, for neighbours, values, densities and head models."""
 
     name: Name = Field(description="its name in paths")
-    kind: Literal["sentence_transformer", "vision", "pixels"] = Field(
-        description="sentence_transformer: text; vision: an image model of transformers; pixels: scaled pixels, PCA"
+    kind: Literal["sentence_transformer", "vision", "pixels", "vectors"] = Field(
+        description="sentence_transformer: text; vision: an image model of transformers; pixels: scaled pixels, PCA; "
+        "vectors: your own, from the file `path`, for data sets that name this encoder"
     )
+    path: str | None = Field(
+        None,
+        description="vectors: .npy (a row per example, in their order), .npz (vectors, example_id) or .parquet "
+        "(example_id, vector)",
+    )
+    unit_length: bool = Field(True, description="scale every vector to length 1; false: keep it as it is")
     model: str = Field("builtin:minilm", description="builtin:minilm, a hub name or a local folder (not for pixels)")
     revision: str | None = Field(None, description="commit of the hub model to pin")
     batch_size: Annotated[int, Field(gt=0)] = Field(64, description="examples per forward pass")
@@ -44,9 +51,15 @@ class Encoder(Block):
     index: Index = Field(default_factory=Index, description="neighbour index")
 
     @property
-    def modality(self) -> Modality:
-        """What it encodes."""
-        return "text" if self.kind == "sentence_transformer" else "image"
+    def modality(self) -> Modality | None:
+        """What it encodes; None: what it brings goes with any data set that names it."""
+        return {"sentence_transformer": "text", "vision": "image", "pixels": "image", "vectors": None}[self.kind]
+
+    @model_validator(mode="after")
+    def _path_of_vectors(self) -> Self:
+        if (self.kind == "vectors") != (self.path is not None):
+            raise ValueError(f"kind '{self.kind}' {'needs' if self.kind == 'vectors' else 'takes no'} path")
+        return self
 
     def encoding(self) -> dict[str, Any]:
         """Return the part that decides what the vectors are."""

@@ -29,9 +29,10 @@ Encode = Callable[[np.ndarray], np.ndarray]
 def embed(
     examples: "pd.DataFrame", settings: Encoder, checkpoints: Checkpoints, path: str | os.PathLike[str]
 ) -> tuple[int, int]:
-    """Write the vectors of all examples, in row order, as float32 [N, d] of unit length to `path`; return (N, d).
+    """Write the vectors of all examples, in row order, as float32 [N, d] to `path`; return (N, d).
 
-    examples: columns text (and text_b), or image; split where the encoder is fitted (pixels: on the train rows).
+    They are of unit length unless `unit_length` is off. examples: columns text (and text_b), or image; split where the
+    encoder is fitted (pixels: on the train rows); example_id where vectors are read from a file.
     A row that encodes to the zero vector stays zero. Raises DatassayError where the modality does not fit, the model
     cannot be loaded or a vector is not finite.
 
@@ -51,7 +52,7 @@ def embed(
         if record is None:
             started = time.monotonic()
             encode = encode or _encoder(examples, settings, checkpoints)
-            vectors = _unit_rows(encode(shard), settings, shard)
+            vectors = _checked_rows(encode(shard), settings, shard)
             checkpoints.save(_shard_name(number), {"vectors": vectors})
             speed = len(shard) / max(time.monotonic() - started, 1e-9)
             logger.info("embedded %d of %d examples (%.0f per second)", shard[-1] + 1, rows, speed)
@@ -75,6 +76,10 @@ def _shard_name(number: int) -> str:
 
 
 def _encoder(examples: "pd.DataFrame", settings: Encoder, checkpoints: Checkpoints) -> Encode:
+    if settings.kind == "vectors":
+        from datassay.encoders.vectors import vector_encoder
+
+        return vector_encoder(examples, settings)
     column = "text" if settings.modality == "text" else "image"
     if column not in examples.columns:
         raise DatassayError(f"encoder '{settings.name}': kind {settings.kind} needs a column '{column}', there is none")
@@ -91,12 +96,13 @@ def _encoder(examples: "pd.DataFrame", settings: Encoder, checkpoints: Checkpoin
     return pixel_encoder(examples, settings, checkpoints)
 
 
-def _unit_rows(vectors: np.ndarray, settings: Encoder, rows: np.ndarray) -> np.ndarray:
+def _checked_rows(vectors: np.ndarray, settings: Encoder, rows: np.ndarray) -> np.ndarray:
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         row = int(rows[np.flatnonzero(~finite)[0]])
-        raise DatassayError(
-            f"encoder '{settings.name}': the vector of row {row} is not finite, try precision: float32 or another model"
-        )
+        remedy = f"correct {settings.path}" if settings.path else "try precision: float32 or another model"
+        raise DatassayError(f"encoder '{settings.name}': the vector of row {row} is not finite, {remedy}")
+    if not settings.unit_length:
+        return vectors.astype(np.float32)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     return (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
