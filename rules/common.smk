@@ -29,6 +29,7 @@ wildcard_constraints:
     estimator=r"[A-Za-z0-9_-]+",
     strategy=r"[A-Za-z0-9_-]+",
     ratio=r"[0-9.]+",
+    space="infoverse|features",
 
 
 def doubling(base):
@@ -73,10 +74,23 @@ def method_inputs(kind, wildcard):
     )
 
 
+def ranking_inputs(wildcards):
+    """What a strategy ranks by."""
+    about = plan.strategy_of(CONFIG, wildcards.strategy)
+    return plan.method_inputs(CONFIG, about, wildcards.dataset, wildcards.model)
+
+
 def likelihood_inputs(wildcards):
     """The examples, and the features of the model where the likelihood is theirs."""
     source = plan.likelihood_source(CONFIG, wildcards.dataset)
     names = ["features"] if source == {"kind": "features"} else []
+    arrays = plan.array_paths(CONFIG, wildcards.dataset, wildcards.model, names)
+    return {"examples": path("examples", dataset=wildcards.dataset), **arrays}
+
+
+def map_inputs(wildcards, space):
+    """The points of a map and, where they are shared with others, their neighbours."""
+    names = {"infoverse": ["infoverse"], "features": ["features", "feature_neighbors", "feature_distances"]}[space]
     arrays = plan.array_paths(CONFIG, wildcards.dataset, wildcards.model, names)
     return {"examples": path("examples", dataset=wildcards.dataset), **arrays}
 

@@ -13,14 +13,14 @@ localrules:
 rule pruning:
     """Prune with every strategy and ratio, and retrain."""
     input:
-        [path("pruning_table", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
-        [path("figure", dataset=d, model=m, figure="pruning_curves") for d, m in plan.pairs(CONFIG)],
+        [path("pruning_table", dataset=d, model=m) for d, m in plan.pruned_pairs(CONFIG)],
+        [path("figure", dataset=d, model=m, figure="pruning_curves") for d, m in plan.pruned_pairs(CONFIG)],
 
 
 rule rank_examples:
     """Rank the train rows by one strategy, those to keep first."""
     input:
-        unpack(method_inputs("strategy", "strategy")),
+        unpack(ranking_inputs),
     output:
         ranking=path("ranking"),
     log:
@@ -31,7 +31,8 @@ rule rank_examples:
         options=lambda wildcards: plan.options_of(CONFIG, "strategy", wildcards.strategy),
         keep=CONFIG.pruning.rank_up_to,
         seed=CONFIG.pruning.seed,
-        version=lambda wildcards: plan.method_version("strategy", wildcards.strategy),
+        by_column=lambda wildcards: plan.by_column(CONFIG, wildcards.strategy),
+        version=lambda wildcards: plan.version_of(plan.strategy_of(CONFIG, wildcards.strategy)),
     threads: 1
     resources:
         mem_mb=doubling(4000),
@@ -72,7 +73,7 @@ rule summarise_pruning:
     input:
         results=lambda wildcards: [
             path("retrained", dataset=wildcards.dataset, model=wildcards.model, strategy=strategy, ratio=ratio)
-            for strategy, ratio in plan.cells(CONFIG)
+            for strategy, ratio in plan.cells(CONFIG, wildcards.dataset)
         ],
     output:
         table=path("pruning_table"),
@@ -82,7 +83,13 @@ rule summarise_pruning:
             category="Pruning",
             labels={"data set": "{dataset}", "model": "{model}", "figure": "table"},
         ),
-        figure=report(
+        comparison=report(
+            path("figure", figure="pruning_comparison"),
+            caption="../report/pruning_comparison.rst",
+            category="Pruning",
+            labels={"data set": "{dataset}", "model": "{model}", "figure": "comparison"},
+        ),
+        curves=report(
             path("figure", figure="pruning_curves"),
             caption="../report/pruning_curves.rst",
             category="Pruning",
@@ -93,6 +100,8 @@ rule summarise_pruning:
     benchmark:
         "results/benchmarks/summarise_pruning/{dataset}/{model}.tsv"
     params:
+        metric=lambda wildcards: plan.metric_of(CONFIG, wildcards.dataset),
+        left_out=lambda wildcards: plan.left_out(CONFIG, wildcards.dataset),
         version=version("summarise_pruning"),
     threads: 1
     resources:

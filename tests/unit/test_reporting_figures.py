@@ -12,7 +12,7 @@ from PIL import Image
 from datassay import reporting
 from datassay.errors import DatassayError
 from datassay.reporting import style
-from datassay.selection.pruning import summarise
+from datassay.selection.comparison import compare
 
 LONG = "a class with a name that nobody would want to read on an axis"
 STRANGE = "数据 👩‍🔬 $x_1 e\u0301 \x00\n مرحبا"
@@ -116,8 +116,10 @@ FIGURES = {
     "distributions_alone": lambda: reporting.distributions(TABLE, guide=GUIDE, name="trec"),
     "detection": lambda: reporting.detection(reporting.score_detection(TABLE, WRONG, GUIDE), name="trec"),
     "value_histogram": lambda: reporting.value_histogram(TABLE, WRONG, GUIDE, name="trec"),
-    "pruning_4": lambda: reporting.pruning_curves(summarise(pruning(4)), name="trec"),
-    "pruning_17": lambda: reporting.pruning_curves(summarise(pruning(17)), name="trec"),
+    "pruning_4": lambda: reporting.pruning_curves(compare(pruning(4)), name="trec"),
+    "pruning_17": lambda: reporting.pruning_curves(compare(pruning(17)), name="trec"),
+    "comparison_4": lambda: reporting.pruning_comparison(compare(pruning(4)), name="trec"),
+    "comparison_17": lambda: reporting.pruning_comparison(compare(pruning(17)), name="trec"),
     "training_curves": lambda: reporting.training_curves(metrics(), name="trec"),
 }
 
@@ -196,8 +198,9 @@ def test_colours_of_a_verdict() -> None:
         (lambda: reporting.correlation(pd.DataFrame({"flat": [1.0, 1.0]}), GUIDE), "needs two columns"),
         (lambda: reporting.detection(reporting.score_detection(measures()[0], [0] * 200, GUIDE)), "known to be right"),
         (lambda: reporting.value_histogram(pd.DataFrame({"text": ["x"]})), "no data values"),
-        (lambda: reporting.pruning_curves(summarise(pruning(1).tail(3))), "no pruned model"),
-        (lambda: reporting.pruning_curves(summarise(pruning(2).assign(accuracy=np.nan))), "no labelled test rows"),
+        (lambda: reporting.pruning_curves(compare(pruning(1).tail(3))), "no pruned model"),
+        (lambda: reporting.pruning_curves(compare(pruning(2).assign(accuracy=np.nan))), "no labelled test"),
+        (lambda: reporting.pruning_comparison(compare(pruning(1).query("strategy != 'random'"))), "'random' was not run"),
         (lambda: reporting.training_curves(pd.DataFrame()), "no metrics"),
         (lambda: reporting.suspicious_gallery(suspects(3).head(0), name="trec"), "no suspicious example"),
         (lambda: reporting.suspicious_gallery(suspects(3).assign(suggested_label=suspects(3)["label"])), "suggested label is"),

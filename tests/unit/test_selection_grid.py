@@ -79,8 +79,8 @@ def test_faulty_strategies_by_a_column_are_one_line(tmp_path: Path) -> None:
     for change, expected in (
         ({"name": "easy"}, "pruning.by_column[easy].name: there is a strategy of this name, choose another"),
         (
-            {"column": "aom"},
-            "pruning.by_column[odd].column: no measure or estimator computes 'aom', did you mean 'aum'?",
+            {"column": "avg_cnf"},
+            "pruning.by_column[odd].column: no measure or estimator computes 'avg_cnf', did you mean 'avg_conf'?",
         ),
         ({"keep": "low"}, "pruning.by_column[odd].keep: found 'low', did you mean 'lowest'?"),
         ({"keeps": 1}, "pruning.by_column[odd].keeps: unknown key, did you mean 'keep'?"),

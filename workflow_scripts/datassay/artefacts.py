@@ -65,10 +65,18 @@ ARTEFACTS: dict[str, Artefact] = {
             "index parameters and recall against exact neighbours",
         ),
         Artefact(
-            "neighbors",
+            "embedding_neighbors",
             "results/{dataset}/embeddings/{encoder}/neighbors.npz",
             "find_neighbors",
-            "exact nearest neighbours of every example, itself left out: ids [N, k] int64, distances [N, k] float32",
+            "exact nearest train rows of every train row in the vectors, itself left out, nearest first: ids [n, k] int32 "
+            "(numbers of train rows), distances [n, k] float32 (Euclidean)",
+        ),
+        Artefact(
+            "embedding_map",
+            "results/{dataset}/embeddings/{encoder}/map.parquet",
+            "map_embeddings",
+            "2-D t-SNE of the train rows' vectors: example_id, x, y (float32)",
+            "n rows",
         ),
         Artefact(
             "logits",
@@ -93,6 +101,12 @@ ARTEFACTS: dict[str, Artefact] = {
             "Euclidean norms of the penultimate features of all examples after every epoch",
             "[E, N]",
             "float32",
+        ),
+        Artefact(
+            "feature_neighbors",
+            f"{_TRAINING}/neighbors.npz",
+            "find_feature_neighbors",
+            "the same in the features of the first seed",
         ),
         Artefact(
             "mc_logits",
@@ -145,6 +159,13 @@ ARTEFACTS: dict[str, Artefact] = {
             "float64",
         ),
         Artefact(
+            "map",
+            "results/{dataset}/map/{model}/{space}.parquet",
+            "map_model",
+            "2-D t-SNE of the train rows in a space of the model (infoverse, features): example_id, x, y (float32)",
+            "n rows",
+        ),
+        Artefact(
             "values",
             "results/{dataset}/valuation/{model}/{estimator}.parquet",
             "value",
@@ -165,12 +186,13 @@ ARTEFACTS: dict[str, Artefact] = {
         ),
         Artefact(
             "pruning_table",
-            "results/{dataset}/pruning/{model}/summary.parquet",
+            "results/{dataset}/pruning/{model}/comparison.parquet",
             "summarise_pruning",
-            "per strategy and ratio: mean and standard deviation over seeds, difference to random and to full data",
+            "per metric, split, strategy and ratio: mean and standard deviation over seeds, difference to random, "
+            "balanced random and full data, rank, seeds won against random, paired tests; and the same over all ratios",
         ),
         Artefact(
-            "pruning_csv", "results/{dataset}/pruning/{model}/summary.csv", "summarise_pruning", "the same as csv"
+            "pruning_csv", "results/{dataset}/pruning/{model}/comparison.csv", "summarise_pruning", "the same as csv"
         ),
         Artefact(
             "assay",

@@ -224,6 +224,15 @@ def map_files(config: Config, dataset: str, model: str) -> dict[str, str]:
     return {space: files[space] for space in spaces}
 
 
+def report_params(config: Config, dataset_name: str) -> dict[str, Any]:
+    """Return what the summary of a data set says beside its results."""
+    return {
+        "metric": metric_of(config, dataset_name),
+        "main_model": models_of(config, one(config.datasets, dataset_name))[0].name,
+        "left_out": unmeasured(config, dataset_name) | left_out(config, dataset_name),
+    }
+
+
 def infoverse_families(config: Config, dataset_name: str) -> list[str]:
     """Return the families of the config that hold infoVerse columns of a data set's task."""
     from datassay.measures.infoverse import POINT_COLUMNS

@@ -15,13 +15,14 @@ from pathlib import Path
 STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "prepare_dataset": (1, ("data",)),
     "embed": (1, ("encoders",)),
-    "build_index": (1, ("neighbors.py",)),
-    "find_neighbors": (1, ("neighbors.py",)),
+    "build_index": (1, ("neighbors",)),
+    "find_neighbors": (2, ("neighbors",)),
+    "map": (1, ("mapping.py",)),
     "train": (2, ("training",)),
     "score_likelihood": (1, ("measures/likelihood.py", "measures/_density.py")),
     "join_infoverse": (1, ("measures/infoverse.py",)),
     "retrain": (2, ("training",)),
-    "summarise_pruning": (1, ("selection/pruning.py", "reporting/curves.py")),
+    "summarise_pruning": (1, ("selection/comparison.py", "reporting/curves.py", "reporting/comparison.py")),
     "report": (1, ("reporting",)),
 }
 PACKAGE = Path(__file__).parent

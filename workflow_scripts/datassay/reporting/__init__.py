@@ -4,6 +4,7 @@ Tables in, tables or matplotlib figures out; nothing here reads a file. pandas, 
 """
 
 from datassay.reporting.columns import column_guide, known_noise, numeric_columns, train_rows
+from datassay.reporting.comparison import pruning_comparison
 from datassay.reporting.curves import pruning_curves, training_curves
 from datassay.reporting.galleries import data_card, suspicious_gallery
 from datassay.reporting.measure_figures import (
@@ -14,7 +15,7 @@ from datassay.reporting.measure_figures import (
     value_histogram,
 )
 from datassay.reporting.style import save_figure
-from datassay.reporting.summary import final_accuracy, summary_text
+from datassay.reporting.summary import final_score, summary_text
 from datassay.reporting.suspicious import list_suspicious, suspicion
 from datassay.reporting.tables import join_assay, score_detection
 
@@ -25,11 +26,12 @@ __all__ = [
     "data_map",
     "detection",
     "distributions",
-    "final_accuracy",
+    "final_score",
     "join_assay",
     "known_noise",
     "list_suspicious",
     "numeric_columns",
+    "pruning_comparison",
     "pruning_curves",
     "save_figure",
     "score_detection",

@@ -17,49 +17,46 @@ from datassay.reporting.style import (
     SKY,
     SPLITS,
     heading,
+    metric_name,
     new_figure,
     printable,
     readable,
     spread_labels,
     themed,
 )
+from datassay.selection.comparison import FULL, RANDOM, leading
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FULL, RANDOM = "full", "random"
 TOGETHER = 6  # strategies that one panel holds legibly, random not counted
 
 
 @themed
-def pruning_curves(summary: "pd.DataFrame", metric: str = "accuracy", *, name: str = "") -> "Figure":
-    """Draw a test metric after retraining against the share of train rows kept, one line per strategy.
+def pruning_curves(comparison: "pd.DataFrame", metric: str = "accuracy", *, name: str = "") -> "Figure":
+    """Draw a metric after retraining against the share of train rows kept, one line per strategy.
 
-    summary: strategy, ratio, {metric}_mean and {metric}_std, as `selection.pruning.summarise` returns. Full data is a
-    dashed line with its band, random black. Up to 6 strategies share a panel with names at the line ends; more get
-    a panel each, with the others in grey behind.
+    comparison: as `selection.comparison.compare` returns; the test split is drawn, or the validation split where no
+    test row is labelled. Full data is a dashed line with its band, random black. Up to 6 strategies share a panel with
+    names at the line ends; more get a panel each, with the others in grey behind.
     """
-    summary = summary.rename(columns={f"{metric}_mean": "mean", f"{metric}_std": "spread"})
-    if len(summary) and "mean" not in summary:
-        raise NotApplicable(f"the pruned models have no {metric}")
+    summary = leading(comparison, metric).rename(columns={"std": "spread"})
     full = summary[summary["strategy"] == FULL]
     pruned = summary[summary["strategy"] != FULL]
     if not len(pruned):
         raise NotApplicable("no pruned model was retrained")
-    if pruned["mean"].isna().all():
-        raise NotApplicable(f"the pruned models have no {metric}: there are no labelled test rows")
     lines = {str(s): rows.sort_values("ratio") for s, rows in pruned.groupby("strategy", sort=True)}
-    seeds = int(summary["seeds"].max()) if "seeds" in summary else 0
-    spread = "error bars and band: one standard deviation" + f" over {seeds} seeds" * bool(seeds)
+    seeds = int(summary["seeds"].max())
+    level = f"{summary['split'].iloc[0]} {metric}"
+    spread = "error bars and band: one standard deviation" + f" over {seeds} seeds"
     spread = "with one seed, so without error bars" if seeds == 1 else spread
     subtitle = f"Retrained on the kept part of the train rows; {spread}."
     others = [s for s in lines if s != RANDOM]
     others.sort(key=lambda s: -lines[s]["mean"].mean())
-    if len(others) <= TOGETHER:
-        return _one_panel(lines, others, full, f"test {metric}", heading("pruning", name), subtitle)
-    return _many_panels(lines, others, full, f"test {metric}", heading("pruning", name), subtitle)
+    draw = _one_panel if len(others) <= TOGETHER else _many_panels
+    return draw(lines, others, full, level, heading("pruning", name), subtitle)
 
 
 def _one_panel(
@@ -152,10 +149,10 @@ def _scale(axes: "Axes", lines: dict, full: "pd.DataFrame") -> None:
 
 
 @themed
-def training_curves(metrics: "pd.DataFrame", *, name: str = "") -> "Figure":
-    """Draw loss and accuracy of every split after every epoch, the mean over seeds with a band from lowest to highest.
+def training_curves(metrics: "pd.DataFrame", metric: str = "accuracy", *, name: str = "") -> "Figure":
+    """Draw loss and a metric of every split after every epoch, the mean over seeds with a band from lowest to highest.
 
-    metrics: epoch, split, loss, accuracy, and seed where there are several.
+    metrics: epoch, split, loss, the metric, and seed where there are several.
     """
     rows = metrics[metrics["split"].isin(SPLITS)] if len(metrics) else metrics
     if not len(rows):
@@ -163,7 +160,7 @@ def training_curves(metrics: "pd.DataFrame", *, name: str = "") -> "Figure":
     seeds = rows["seed"].nunique() if "seed" in rows else 1
     band = f"; lines: mean of {seeds} seeds, bands: lowest to highest" if seeds > 1 else ""
     figure = new_figure(9.6, 4.4, heading("training", name), f"Measured in evaluation mode after every epoch{band}.")
-    for axes, column in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    for axes, column in zip(figure.subplots(1, 2), ("loss", metric), strict=True):
         ends: dict[str, float] = {}
         for split, colour in SPLITS.items():
             groups = rows[rows["split"] == split].groupby("epoch")[column]
@@ -173,8 +170,10 @@ def training_curves(metrics: "pd.DataFrame", *, name: str = "") -> "Figure":
             axes.fill_between(mean.index, groups.min(), groups.max(), color=colour, alpha=0.15, linewidth=0)
             axes.plot(mean.index, mean, color=colour, marker="o", markersize=4, linewidth=1.8)
             ends[split] = float(mean.iloc[-1])
-        axes.set(xlabel="epoch", title=column.capitalize())
-        axes.set_ylabel("cross entropy (nats)" if column == "loss" else "share classified as labelled")
+        shown = metric_name(column)
+        axes.set(xlabel="epoch", title=shown[:1].upper() + shown[1:])
+        loss = "mean squared error" if "rmse" in rows else "cross entropy (nats)"
+        axes.set_ylabel({"loss": loss, "accuracy": "share predicted as labelled"}.get(column, shown))
         axes.xaxis.get_major_locator().set_params(integer=True)
         _end_names(axes, ends)
     return figure

@@ -30,8 +30,8 @@ def compare(results: "pd.DataFrame", lead: str = "accuracy") -> "pd.DataFrame":
     metric, split, strategy, ratio, n_kept; seeds, mean and std over them (divisor seeds - 1, NaN for one seed);
     minus_full, minus_random, minus_balanced_random: mean difference to that strategy at the same ratio, seed by seed
     (full: ratio 1), and minus_random_std, its standard deviation over seeds; wins and losses: seeds in which it was
-    better or worse than random; p_t and p_sign_flip: two-sided paired tests of that difference over the seeds; rank: 1 =
-    best mean of all strategies but full at this ratio, equal means share the mean of their ranks.
+    better or worse than random; p_t and p_sign_flip: two-sided paired tests of that difference over the seeds; rank:
+    1 = best mean of all strategies but full at this ratio, equal means share the mean of their ranks.
     Over all ratios of a strategy, the same in each of its rows: mean_rank, all_cells (ratio x seed), all_minus_random,
     all_wins, all_losses, all_p_t and all_p_sign_flip, which take the cells for independent.
     Better is higher, and lower for loss, ece and rmse; differences keep their sign. Whatever needs a reference or a

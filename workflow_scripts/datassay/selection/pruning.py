@@ -113,6 +113,6 @@ def check_measurable(examples: "pd.DataFrame") -> None:
     labels = examples.loc[examples["split"].isin(["test", "validation"]), "label"]
     if not (labels.notna() & (labels != -1)).any():
         raise DatassayError(
-            "neither split 'test' nor 'validation' has a labelled row to measure retrained models on: set split.test or "
-            "split.validation above 0, or pruning.strategies to []"
+            "neither split 'test' nor 'validation' has a labelled row to measure retrained models on: set split.test "
+            "or split.validation above 0, or pruning.strategies to []"
         )
