@@ -241,7 +241,13 @@ def _dropout_passes(run: Run, rows: np.ndarray, checkpoints: Checkpoints) -> np.
 
 
 def _has_dropout(model: nn.Module) -> bool:
-    return any(isinstance(m, nn.modules.dropout._DropoutNd) and m.training and m.p > 0 for m in model.modules())
+    """Whether a layer drops something now: one of its own, or a share that it hands to a function of attention."""
+    for module in model.modules():
+        shares = [module.p] if isinstance(module, nn.modules.dropout._DropoutNd) else []
+        shares += [v for name, v in vars(module).items() if "dropout" in name and isinstance(v, float)]
+        if module.training and any(share > 0 for share in shares):
+            return True
+    return False
 
 
 def _progress(

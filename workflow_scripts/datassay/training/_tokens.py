@@ -55,7 +55,7 @@ def encode(examples: "pd.DataFrame", task: str, tokenizer: Any, config: Any, set
     """Tokenise the rows; a pair is encoded as the tokenizer does it, and cut where it is longest.
 
     A tokenizer that marks neither end nor border of a pair (GPT-2) gets a blank between the two. An encoder-decoder
-    answers at the end token, so that this token is taken as plain text where it stands inside a text.
+    answers at the end token, so that one which stands in the text itself is read as an unknown word.
     Raises DatassayError where such a model's tokenizer does not end every text alike.
     """
     first, second = option_pairs(examples) if task == "multiple_choice" else _texts(examples)
@@ -66,8 +66,10 @@ def encode(examples: "pd.DataFrame", task: str, tokenizer: Any, config: Any, set
         truncation="longest_first",
         max_length=min(settings.max_length, tokenizer.model_max_length),
         return_attention_mask=False,
-        split_special_tokens=config.is_encoder_decoder,
+        return_special_tokens_mask=config.is_encoder_decoder,
     )
+    if config.is_encoder_decoder:
+        _end_once(found, config.eos_token_id, tokenizer)
     if any(len(ids) == 0 for ids in found["input_ids"]):  # a decoder's tokenizer adds no special tokens
         found["input_ids"] = [ids or [tokenizer.pad_token_id] for ids in found["input_ids"]]
     arrays = {key: Ragged(found[key]) for key in ("input_ids", "token_type_ids") if key in found}
@@ -99,6 +101,13 @@ def _texts(examples: "pd.DataFrame") -> tuple[list[str], list[str] | None]:
 
 def _column(examples: "pd.DataFrame", name: str) -> list[str]:
     return examples[name].fillna("").astype(str).tolist() if name in examples else [""] * len(examples)
+
+
+def _end_once(found: Any, end: int, tokenizer: Any) -> None:
+    other = tokenizer.pad_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
+    for ids, special in zip(found["input_ids"], found["special_tokens_mask"], strict=True):
+        if end in ids[:-1]:
+            ids[:] = [other if token == end and not own else token for token, own in zip(ids, special, strict=True)]
 
 
 def _check_ends(ids: Ragged, config: Any, settings: Finetune) -> None:
