@@ -5,13 +5,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datassay.errors import DatassayError, did_you_mean
-from datassay.registry import method
+from datassay.registry import Method, method
+from datassay.valuation.games import FunctionGame, Game, feature_game
 from datassay.valuation.knn import knn_shapley
+from datassay.valuation.sampling import Values, game_and_options, run_shard, summary
+from datassay.valuation.semivalues import beta_shapley, cs_shapley, g_shapley, tmc_shapley
+from datassay.valuation.simple import loo
+from datassay.valuation.subsets import ame, banzhaf
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["estimate", "knn_shapley"]
+__all__ = [
+    "FunctionGame",
+    "Game",
+    "Values",
+    "ame",
+    "banzhaf",
+    "beta_shapley",
+    "cs_shapley",
+    "estimate",
+    "feature_game",
+    "g_shapley",
+    "knn_shapley",
+    "loo",
+    "tmc_shapley",
+    "values_table",
+]
+BUDGET = {"units": 20, "seed": 0}  # what `estimate` lets a sampled estimator do
 
 
 def estimate(
@@ -24,22 +45,37 @@ def estimate(
 ) -> "pd.DataFrame":
     """Return the table of one registered estimator: `value` and `standard_error` of every train row.
 
+    Sampled estimators also take `units` (of work: permutations, or hundreds of subsets; default 20) and `seed` (0).
     Where there is no standard error, the column is left out and `attrs["absent"]` says why.
     Raises DatassayError for an unknown estimator or option.
     """
-    import pandas as pd
-
     found = method("estimator", name)
+    units, seed = (options.pop(key, default) if found.sampled else default for key, default in BUDGET.items())
     for option in options:
         if option not in found.options:
             raise DatassayError(f"{name}: unknown option '{option}'{did_you_mean(option, found.options)}")
-    result = found.function(train_x, train_y, valid_x, valid_y, **options)
-    values, errors = result if isinstance(result, tuple) else (result, None)
+    data = (train_x, train_y, valid_x, valid_y)
+    if found.game is None:
+        return values_table(found, found.function(*data, **options))
+    game, own = game_and_options(found, data, options)
+    if found.sampled:
+        return values_table(found, summary(found, run_shard(found, game, own, seed=seed, shard=0, units=units)))
+    return values_table(found, found.function(game, **own))
+
+
+def values_table(about: Method, answer: Any) -> "pd.DataFrame":
+    """Return an estimator's answer as a table: values, or values and standard errors; see `estimate`."""
+    import pandas as pd
+
+    values, errors = answer if isinstance(answer, tuple) else (answer, None)
     table = pd.DataFrame({"value": np.asarray(values, dtype=np.float64)})
+    if not np.isfinite(table["value"]).all():
+        raise DatassayError(f"{about.name}: a value is not finite; a sampled estimator may need more units of work")
     if errors is None:
-        table.attrs["absent"] = {"standard_error": f"{name} gives none"}
+        table.attrs["absent"] = {"standard_error": f"{about.name} gives none"}
     elif not np.isfinite(errors).all():
-        table.attrs["absent"] = {"standard_error": f"needs at least 2 valuation points, there are {len(valid_x)}"}
+        needed = "2 units of work" if about.sampled else "2 valuation points"
+        table.attrs["absent"] = {"standard_error": f"needs at least {needed}"}
     else:
         table["standard_error"] = np.asarray(errors, dtype=np.float64)
     return table
