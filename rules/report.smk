@@ -90,6 +90,8 @@ rule list_suspicious:
     """List the train examples that are most likely mislabelled, with a suggested label."""
     input:
         assay=path("assay"),
+        card=path("card"),
+        logits=lambda wildcards: plan.array_paths(CONFIG, wildcards.dataset, wildcards.model, ["logits"])["logits"],
     output:
         suspicious=report(
             path("suspicious"),
@@ -141,6 +143,7 @@ rule plot_report:
         "results/benchmarks/plot_report/{dataset}/{model}.tsv"
     params:
         main_model=main_model,
+        metric=lambda wildcards: plan.metric_of(CONFIG, wildcards.dataset),
         version=version("report"),
     threads: 1
     resources:
@@ -158,6 +161,7 @@ rule summarise:
         metrics=training_files("metrics"),
         detection=[path("detection", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
         suspicious=[path("suspicious", dataset=d, model=m) for d, m in plan.pairs(CONFIG)],
+        assay=[path("assay", dataset=d) for d, _ in plan.pairs(CONFIG)],
     output:
         summary=path("summary"),
     log:
@@ -166,6 +170,7 @@ rule summarise:
         "results/benchmarks/summarise.tsv"
     params:
         pairs=list(map(list, plan.pairs(CONFIG))),
+        about={d.name: plan.report_params(CONFIG, d.name) for d in CONFIG.datasets},
         suspicious=CONFIG.report.suspicious,
         version=version("report"),
     threads: 1

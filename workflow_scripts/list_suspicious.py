@@ -5,7 +5,11 @@ from datassay.step import step
 with step(snakemake) as job:
     from datassay.reporting import list_suspicious
     from datassay.reporting.views import model_view
-    from datassay.storage import load_table, save_csv
+    from datassay.stages import split_rows
+    from datassay.storage import load_array, load_json, load_table, save_csv
 
     view = model_view(load_table(job.input.assay), job.wildcards.model, job.params.main_model)
-    save_csv(job.output.suspicious, list_suspicious(view, len(view), label_names=[]))
+    logits = load_array(job.input.logits, shape=(None, len(view), None), memory_map=True)
+    predicted = logits[-1, split_rows(view, "train")].argmax(axis=1)
+    label_names = load_json(job.input.card)["label_names"]
+    save_csv(job.output.suspicious, list_suspicious(view, len(view), label_names, predicted))

@@ -17,7 +17,7 @@ with step(snakemake) as job:
     metrics = pd.concat([load_table(file) for file in job.input.metrics], ignore_index=True)
     draw = {
         "data_map": lambda: reporting.data_map(view, wrong, name=name),
-        "training_curves": lambda: reporting.training_curves(metrics, name=name),
+        "training_curves": lambda: reporting.training_curves(metrics, job.params.metric, name=name),
         "distributions": lambda: reporting.distributions(view, wrong, name=name),
         "correlation": lambda: reporting.correlation(view, name=name),
         "detection": lambda: reporting.detection(load_table(job.input.detection), name=name),

@@ -9,8 +9,10 @@ with step(snakemake) as job:
     from datassay.storage import load_table, read_csv, save_text
 
     parts = []
-    files = zip(job.params.pairs, job.input.detection, job.input.suspicious, strict=True)
-    for (dataset, model), detection, suspicious in files:
+    files = zip(job.params.pairs, job.input.assay, job.input.detection, job.input.suspicious, strict=True)
+    for (dataset, model), assay, detection, suspicious in files:
+        about = job.params.about[dataset]
+        absent = load_table(assay, ["example_id"]).attrs["absent"] if model == about["main_model"] else {}
         own = [load_table(file) for file in job.input.metrics if f"/{dataset}/training/{model}/" in file]
         parts.append(
             summary_text(
@@ -19,6 +21,8 @@ with step(snakemake) as job:
                 read_csv(suspicious),
                 {model: pd.concat(own)},
                 load_table(detection),
+                metric=about["metric"],
+                absent=about["left_out"] | absent,
                 examples=job.params.suspicious,
             )
         )

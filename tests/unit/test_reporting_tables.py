@@ -184,7 +184,7 @@ def test_labels_that_are_digits_stay_texts_in_csv(guide: None, tmp_path) -> None
         assert again[column].tolist() == found[column].tolist()
 
 
-def test_final_accuracy_is_of_the_last_epoch_of_every_seed() -> None:
+def test_the_final_score_is_of_the_last_epoch_of_every_seed() -> None:
     metrics = pd.DataFrame(
         {
             "seed": [1, 1, 0, 0, 0],
@@ -193,9 +193,9 @@ def test_final_accuracy_is_of_the_last_epoch_of_every_seed() -> None:
             "accuracy": [0.6, 0.1, 0.2, 0.8, 1.0],
         }
     )
-    assert summary.final_accuracy(metrics) == (pytest.approx(0.7), pytest.approx(0.1), 2)
-    assert summary.final_accuracy(metrics.drop(columns="seed")[metrics["seed"] == 1])[0] == pytest.approx(0.6)
-    assert summary.final_accuracy(metrics, "validation")[2] == 0
+    assert summary.final_score(metrics) == (pytest.approx(0.7), pytest.approx(0.1), 2)
+    assert summary.final_score(metrics.drop(columns="seed")[metrics["seed"] == 1])[0] == pytest.approx(0.6)
+    assert summary.final_score(metrics, split="validation")[2] == 0
 
 
 def test_summary_says_what_was_found_and_fits_the_terminal(guide: None) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NOT_ASKED_FOR = "not asked for by the options"
+
 
 def split_rows(examples: "pd.DataFrame", split: str) -> np.ndarray:
     """Return the positions of a split's rows, int64."""
@@ -129,7 +131,7 @@ def _check_measure(about: Method, table: "pd.DataFrame", rows: int, absent: dict
     missing = sorted(declared - set(table.columns) - set(absent))
     if missing and not about.options:
         raise DatassayError(f"{where}: declares column '{missing[0]}' but neither returned it nor said why")
-    absent |= dict.fromkeys(missing, "not asked for by the options")
+    absent |= dict.fromkeys(missing, NOT_ASKED_FOR)
     for name in table.columns:
         values = table[name].to_numpy()
         if values.dtype.kind not in "biuf":

@@ -56,6 +56,16 @@ def numeric_columns(assay: "pd.DataFrame", guide: Guide) -> "pd.DataFrame":
     return pd.DataFrame({name: assay[name].to_numpy(dtype=float, na_value=np.nan) for name in names}, index=assay.index)
 
 
+def content_text(row: "pd.Series") -> str:
+    """Return what an example holds as one text: text, second text and options, else the path of an image or its id."""
+    parts = [row[name] for name in ("text", "text_b") if isinstance(row.get(name), str)]
+    options = row.get("options")
+    if options is not None and not isinstance(options, float):
+        parts.append(options if isinstance(options, str) else " / ".join(options))
+    path = row.get("image_path")
+    return "  |  ".join(parts) or (path if isinstance(path, str) else str(row["example_id"]))
+
+
 def suggests_another(suspicious: "pd.DataFrame") -> bool:
     """Return whether any row may be called something else; False where every suggestion is the given label."""
     if SUGGESTION not in suspicious or suspicious[SUGGESTION].isna().all():

@@ -8,7 +8,7 @@ import numpy as np
 
 from datassay.errors import NotApplicable
 from datassay.randomness import generator
-from datassay.reporting.columns import suggests_another
+from datassay.reporting.columns import content_text, suggests_another
 from datassay.reporting.style import (
     BLUE,
     DARK,
@@ -36,18 +36,19 @@ MOST_IMAGES = 2_000  # images opened for the size distribution
 def data_card(examples: "pd.DataFrame", card: Mapping[str, Any], *, seed: int = 0) -> "Figure":
     """Draw class balance per split, text lengths or image sizes, and a few examples of a data set.
 
-    examples: N rows as in examples.parquet. card: as in card.json, of which name and label_names are used.
+    examples: N rows as in examples.parquet. card: as in card.json, of which name, task and label_names are used.
+    A regression shows the distribution of its labels in the place of classes.
     seed: of the choice of examples. Opens at most 2,000 images.
     """
     if not len(examples):
         raise NotApplicable("the data set is empty")
     names = [str(n) for n in card["label_names"]]
     kind = "image" if "image" in examples else "text"
-    figure = new_figure(11.0, 8.4, str(card.get("name", "Data card")), _about(examples, len(names), kind))
+    figure = new_figure(11.0, 8.4, str(card.get("name", "Data card")), _about(examples, names, card, kind))
     grid = figure.add_gridspec(2, 1, height_ratios=(1, 1.15))
     upper, lower = (figure.add_subfigure(grid[part, 0]) for part in range(2))
     left, right = upper.subplots(1, 2)
-    _class_balance(left, examples, names)
+    _class_balance(left, examples, names, card) if names else _label_distribution(left, examples)
     (_image_sizes if kind == "image" else _text_lengths)(right, examples)
     upper.legend(handles=_split_handles(examples), loc="outside upper right", ncols=4, handlelength=1.2)
     draw = _image_examples if kind == "image" else _text_examples
@@ -57,11 +58,16 @@ def data_card(examples: "pd.DataFrame", card: Mapping[str, Any], *, seed: int = 
     return figure
 
 
-def _about(examples: "pd.DataFrame", classes: int, kind: str) -> str:
+def _about(examples: "pd.DataFrame", names: Sequence[str], card: Mapping[str, Any], kind: str) -> str:
     counts = examples["split"].value_counts()
+    known = examples["label"].dropna()
+    about = {
+        "regression": f"with labels from {known.min():g} to {known.max():g}",
+        "multiple_choice": f"with {len(names)} options each",
+    }.get(card.get("task", ""), f"in {len(names)} {'classes' if len(names) != 1 else 'class'}")
     splits = ", ".join(f"{counts[s]:,} {s}" for s in SPLITS if s in counts)
     kinds = f"{len(examples):,} {kind}{'s' if len(examples) != 1 else ''}"
-    about = f"{kinds} in {classes} {'classes' if classes != 1 else 'class'} ({splits})."
+    about = f"{kinds} {about} ({splits})."
     train = examples[examples["split"] == "train"]
     if _noisy(train).any():
         about += f" {_noisy(train).mean():.1%} of the train labels are known to be wrong."
@@ -74,7 +80,15 @@ def _noisy(examples: "pd.DataFrame") -> np.ndarray:
     return examples["is_noisy"].fillna(False).to_numpy(dtype=bool)
 
 
-def _class_balance(axes: "Axes", examples: "pd.DataFrame", names: Sequence[str]) -> None:
+def _label_distribution(axes: "Axes", examples: "pd.DataFrame") -> None:
+    known = examples["label"].notna()
+    labels = examples["label"][known].to_numpy(dtype=float)
+    _stacked(axes, labels, examples["split"][known], np.linspace(labels.min(), labels.max(), 31))
+    axes.set(title=f"Labels: mean {labels.mean():.3g}, standard deviation {labels.std():.3g}")
+    axes.set(xlabel="given label", ylabel="examples")
+
+
+def _class_balance(axes: "Axes", examples: "pd.DataFrame", names: Sequence[str], card: Mapping[str, Any]) -> None:
     counts = examples.groupby(["label", "split"]).size().unstack(fill_value=0)
     counts = counts.reindex(range(len(names)), fill_value=0)
     labels = [printable(n, 22) for n in names]
@@ -93,7 +107,10 @@ def _class_balance(axes: "Axes", examples: "pd.DataFrame", names: Sequence[str])
     axes.set_yticks(np.arange(len(counts)), labels, size=8.5 if len(counts) <= 14 else 7)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
-    axes.set(title="Class balance (given labels)", xlabel="examples", ylabel="class", xlim=(0, start.max() * 1.02))
+    title, ylabel = "Class balance (given labels)", "class"
+    if card.get("task") == "multiple_choice":
+        title, ylabel = "Right option (given labels)", "option"
+    axes.set(title=title, xlabel="examples", ylabel=ylabel, xlim=(0, start.max() * 1.02))
 
 
 def _split_handles(examples: "pd.DataFrame") -> list[Any]:
@@ -111,6 +128,8 @@ def _stacked(axes: "Axes", values: np.ndarray, splits: "pd.Series", bins: np.nda
 
 def _text_lengths(axes: "Axes", examples: "pd.DataFrame") -> None:
     columns = [examples[name] for name in ("text", "text_b") if name in examples]
+    if "options" in examples:
+        columns.append(examples["options"].map(" ".join))
     count = np.array([[len(t.split()) if isinstance(t, str) else 0 for t in c] for c in columns]).sum(0).astype(float)
     longest = max(float(np.quantile(count, 0.995)), 1.0)
     step = max(1, int(np.ceil((longest + 1) / 40)))
@@ -165,17 +184,26 @@ def _choose(examples: "pd.DataFrame", classes: int, most: int, each: int, rng: n
     return [rng.permutation(np.flatnonzero(labels == c))[:each].tolist() for c in there]
 
 
+def _spread(labels: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:
+    """Return rows whose labels are spread over the range: one by chance of every part of the sorted labels."""
+    order = np.argsort(labels, kind="stable")[: int(np.isfinite(labels).sum())]
+    return [int(rng.choice(part)) for part in np.array_split(order, min(count, len(order)))]
+
+
 def _text_examples(part: Any, examples: "pd.DataFrame", names: Sequence[str], rng: np.random.Generator) -> None:
-    chosen = _choose(examples, len(names), 9, 3, rng)
-    rows = [rows[i] for i in range(3) for rows in chosen if len(rows) > i][:9]
+    if names:
+        chosen = _choose(examples, len(names), 9, 3, rng)
+        rows = [rows[i] for i in range(3) for rows in chosen if len(rows) > i][:9]
+    else:
+        rows = _spread(examples["label"].to_numpy(dtype=float), 9, rng)
     axes = _blank(part)
     noisy = _noisy(examples)
-    edge = 0.012 + 0.0079 * min(22, max(len(n) for n in names))
+    edge = 0.012 + 0.0079 * min(22, max((len(n) for n in names), default=6))
     for line, row in enumerate(sorted(rows, key=lambda row: examples["label"].iloc[row])):
         y = 1 - (line + 0.5) / max(len(rows), 6)
         example = examples.iloc[row]
-        text = f"{example['text']}" + (f"  |  {example['text_b']}" if "text_b" in examples else "")
-        label = printable(names[example["label"]], 22)
+        text = content_text(example)
+        label = printable(names[example["label"]] if names else f"{example['label']:.3g}", 22)
         axes.text(edge, y, label, ha="right", va="center", size=9, weight="bold", color=RED if noisy[row] else DARK)
         limit = int((0.99 - edge) / 0.0071)
         axes.text(edge + 0.015, y, wrapped(text, limit, 2), ha="left", va="center", size=8.5, linespacing=1.25)
@@ -226,7 +254,7 @@ def _text_gallery(suspicious: "pd.DataFrame", most: int, name: str) -> "Figure":
     rows = suspicious.head(max(1, most // 2))
     changes = [_change(row, 19) for _index, row in rows.iterrows()]
     edge = 0.03 + 0.0073 * (max(map(len, changes)) + 2)
-    texts = [wrapped(_text_of(row), int((0.99 - edge) / 0.0068), 2) for _index, row in rows.iterrows()]
+    texts = [wrapped(content_text(row), int((0.99 - edge) / 0.0068), 2) for _index, row in rows.iterrows()]
     step = 0.29 + 0.16 * max(text.count("\n") for text in texts)
     figure = new_figure(
         11.5, 0.85 + step * len(rows), heading("most likely mislabelled", name), _LEGEND + _truth_note(rows)
@@ -240,11 +268,6 @@ def _text_gallery(suspicious: "pd.DataFrame", most: int, name: str) -> "Figure":
         axes.text(0.025, y, changes[line], ha="left", va="center", size=8.5, weight="bold", color=_verdict(row))
         axes.text(edge, y, texts[line], ha="left", va="center", size=8.5, linespacing=1.2)
     return figure
-
-
-def _text_of(row: "pd.Series") -> str:
-    text = next((row[c] for c in ("text", "example_id") if isinstance(row.get(c), str)), "")
-    return text + (f"  |  {row['text_b']}" if isinstance(row.get("text_b"), str) else "")
 
 
 def _image_gallery(suspicious: "pd.DataFrame", images: Sequence[Any], name: str) -> "Figure":

@@ -34,18 +34,23 @@ MOST_POINTS = 20_000  # above it a map shows density, not points
 def data_map(measures: "pd.DataFrame", is_noisy: np.ndarray | None = None, *, name: str = "") -> "Figure":
     """Draw variability against mean confidence, coloured by correctness (dataset cartography).
 
-    measures: avg_conf, variability and, for the colour, correctness of n train rows. is_noisy: [n] 1 wrong label,
+    measures: avg_conf, variability and, for the colour, correctness of n train rows; of a regression mean_abs_error and
+    prediction_variability take their place. is_noisy: [n] 1 wrong label,
     0 right, NaN unknown; wrong ones are ringed. Above 20,000 rows cells are drawn instead of points.
     Source: Swayamdipta et al., EMNLP 2020.
     """
-    _need(measures, "avg_conf", "variability")
-    confidence, variability = (measures[c].to_numpy(dtype=float) for c in ("avg_conf", "variability"))
+    numbers = "mean_abs_error" in measures and "avg_conf" not in measures
+    columns = ("mean_abs_error", "prediction_variability") if numbers else ("avg_conf", "variability")
+    _need(measures, *columns)
+    confidence, variability = (measures[c].to_numpy(dtype=float) for c in columns)
+    top = max(float(confidence.max()), 1e-9) if numbers else 1.0
     wrong = _wrong(is_noisy, len(measures))
     ringed = "" if wrong is None else f"; ringed: {int(wrong.sum()):,} labels known to be wrong"
     figure = new_figure(
         8.6, 7.0, heading("data map", name),
-        f"{len(measures):,} train examples over the epochs of the first seed. Top: easy to learn; right: ambiguous; "
-        f"bottom: hard to learn{ringed}",
+        f"{len(measures):,} train examples over the epochs of the first seed. "
+        f"{'Bottom' if numbers else 'Top'}: easy to learn; right: ambiguous; {'top' if numbers else 'bottom'}: hard to "
+        f"learn{ringed}",
     )  # fmt: skip
     grid = figure.add_gridspec(2, 2, width_ratios=(5, 1), height_ratios=(1, 5))
     axes = figure.add_subplot(grid[1, 0])
@@ -53,7 +58,7 @@ def data_map(measures: "pd.DataFrame", is_noisy: np.ndarray | None = None, *, na
     shade = np.full(len(measures), np.nan)
     if "correctness" in measures:
         shade = measures["correctness"].to_numpy(dtype=float)
-    drawn = _map_cells(axes, variability, confidence, shade) if len(measures) > MOST_POINTS else _map_points(
+    drawn = _map_cells(axes, variability, confidence, shade, top) if len(measures) > MOST_POINTS else _map_points(
         axes, variability, confidence, shade, wrong
     )  # fmt: skip
     if drawn is not None:
@@ -63,11 +68,13 @@ def data_map(measures: "pd.DataFrame", is_noisy: np.ndarray | None = None, *, na
         bar.set_label("correct\n(share of epochs)", size=8.5)
         bar.set_ticks([0, 0.5, 1])
         bar.outline.set_visible(False)
-    axes.set(xlabel="variability (standard deviation of the label's probability)")
-    axes.set(ylabel="confidence (mean probability of the label)", ylim=(-0.02, 1.02))
+    spread, level = ("prediction", "error (mean distance to the label)") if numbers else (
+        "label's probability", "confidence (mean probability of the label)"
+    )  # fmt: skip
+    axes.set(xlabel=f"variability (standard deviation of the {spread})", ylabel=level, ylim=(-0.02 * top, 1.02 * top))
     axes.set_xlim(left=min(-0.005, -0.02 * variability.max()))
-    _margin(above, variability, wrong, "x")
-    _margin(beside, confidence, wrong, "y")
+    _margin(above, variability, wrong, "x", max(float(variability.max()), 1e-9))
+    _margin(beside, confidence, wrong, "y", top)
     return figure
 
 
@@ -90,12 +97,12 @@ def _map_points(
     return drawn
 
 
-def _map_cells(axes: "Axes", x: np.ndarray, y: np.ndarray, shade: np.ndarray) -> "ColorizingArtist | None":
+def _map_cells(axes: "Axes", x: np.ndarray, y: np.ndarray, shade: np.ndarray, top: float) -> "ColorizingArtist | None":
     style: dict[str, Any] = {
         "gridsize": 60,
         "linewidths": 0.2,
         "rasterized": True,
-        "extent": (0, max(x.max(), 1e-9), 0, 1),
+        "extent": (0, max(x.max(), 1e-9), 0, top),
     }
     if np.isnan(shade).all():
         axes.hexbin(x, y, bins="log", cmap="Blues", mincnt=1, **style)
@@ -111,9 +118,9 @@ def _shades() -> "Colormap":
     return ListedColormap(mpl.colormaps["viridis"](np.linspace(0, 0.85, 256)))
 
 
-def _margin(axes: "Axes", values: np.ndarray, wrong: np.ndarray | None, along: Literal["x", "y"]) -> None:
+def _margin(axes: "Axes", values: np.ndarray, wrong: np.ndarray | None, along: Literal["x", "y"], top: float) -> None:
     orientation: Literal["vertical", "horizontal"] = "vertical" if along == "x" else "horizontal"
-    edges = np.linspace(0, 1, 41) if along == "y" else np.linspace(0, max(values.max(), 1e-9), 41)
+    edges = np.linspace(0, top, 41)
     groups = [values] if wrong is None else [values[~wrong], values[wrong]]
     axes.hist(groups, bins=edges.tolist(), stacked=True, orientation=orientation, color=[CLEAN, NOISY][: len(groups)])
     axes.tick_params(labelleft=along == "x", labelbottom=along == "y")

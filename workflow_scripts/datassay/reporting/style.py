@@ -158,6 +158,15 @@ def wrapped(text: object, width: int, lines: int) -> str:
     )
 
 
+METRICS = {"mcc": "MCC", "f1": "F1", "macro_f1": "macro F1", "auroc": "AUROC", "pearson": "Pearson correlation",
+           "spearman": "Spearman correlation"}  # fmt: skip
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's name as it is shown."""
+    return METRICS.get(metric, readable(metric))
+
+
 def readable(column: str) -> str:
     """Return a column's name as it is shown."""
     return printable(column.replace("_", " "), 34)

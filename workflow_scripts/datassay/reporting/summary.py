@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datassay.reporting.columns import suggests_another
+from datassay.reporting.columns import content_text, suggests_another
+from datassay.reporting.style import metric_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,18 +15,18 @@ if TYPE_CHECKING:
 WIDTH = 100
 
 
-def final_accuracy(metrics: "pd.DataFrame", split: str = "test") -> tuple[float, float, int]:
-    """Return mean and population standard deviation over seeds of the accuracy after the last epoch, and the seeds.
+def final_score(metrics: "pd.DataFrame", metric: str = "accuracy", split: str = "test") -> tuple[float, float, int]:
+    """Return mean and population standard deviation over seeds of a metric after the last epoch, and the seeds.
 
-    metrics: seed (one is assumed where the column is missing), epoch, split, accuracy. NaN, NaN, 0 without such rows.
+    metrics: seed (one is assumed where the column is missing), epoch, split, the metric. NaN, NaN, 0 without such rows.
     """
     rows = metrics[metrics["split"] == split]
     if not len(rows):
         return float("nan"), float("nan"), 0
     seeds = rows["seed"] if "seed" in rows else np.zeros(len(rows), dtype=int)
-    last = rows.sort_values("epoch").groupby(np.asarray(seeds)[np.argsort(rows["epoch"], kind="stable")])["accuracy"]
-    accuracy = last.last().to_numpy(dtype=float)
-    return float(accuracy.mean()), float(accuracy.std()), len(accuracy)
+    last = rows.sort_values("epoch").groupby(np.asarray(seeds)[np.argsort(rows["epoch"], kind="stable")])[metric]
+    found = last.last().to_numpy(dtype=float)
+    return float(found.mean()), float(found.std()), len(found)
 
 
 def summary_text(
@@ -35,21 +36,24 @@ def summary_text(
     metrics: Mapping[str, "pd.DataFrame"],
     detection: "pd.DataFrame | None" = None,
     *,
+    metric: str = "accuracy",
+    absent: Mapping[str, str] | None = None,
     examples: int = 5,
     width: int = WIDTH,
 ) -> str:
     """Return the findings on one data set as plain text, no line wider than `width` columns of a terminal.
 
     folder: where its results are. suspicious: as `list_suspicious` returns.
-    metrics: {model: accuracy per seed, epoch and split}. detection: as `score_detection` returns.
-    examples: how many suspicious ones to show.
+    metrics: {model: the metric per seed, epoch and split}. detection: as `score_detection` returns.
+    absent: columns, families and values that could not be computed, with the reason. examples: how many suspicious
+    ones to show.
     """
     lines = [f"{dataset}  ->  {folder}"]
     for model, table in metrics.items():
-        mean, spread, seeds = final_accuracy(table)
+        mean, spread, seeds = final_score(table, metric)
         if seeds:
             spread_text = f" ± {spread:.3f} ({seeds} seeds)" if seeds > 1 else ""
-            lines.append(f"  test accuracy of {model}: {mean:.3f}{spread_text}")
+            lines.append(f"  test {metric_name(metric)} of {model}: {mean:.3f}{spread_text}{_beside(table, metric)}")
     if detection is not None and len(detection):
         stated = detection[detection["orientation"].isin(["low", "high"])]
         best = (stated if len(stated) else detection).iloc[0]
@@ -62,7 +66,23 @@ def summary_text(
     elif len(suspicious):
         lines.append("  most likely mislabelled:")
         lines += [f"    {line}" for line in _aligned(_cells(suspicious.head(examples)), width - 4)]
+    lines += [f"  left out: {', '.join(names)} ({reason})" for reason, names in _by_reason(absent or {}).items()]
     return "\n".join(_fit(line, width).rstrip() for line in lines) + "\n"
+
+
+def _beside(table: "pd.DataFrame", metric: str) -> str:
+    """Return the usual metric of the task where another one leads."""
+    usual = "spearman" if metric == "pearson" else "pearson" if metric == "spearman" else "accuracy"
+    if usual == metric or usual not in table:
+        return ""
+    return f", {metric_name(usual)} {final_score(table, usual)[0]:.3f}"
+
+
+def _by_reason(absent: Mapping[str, str]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for name, reason in absent.items():
+        reasons.setdefault(reason, []).append(name)
+    return reasons
 
 
 def _cells(suspicious: "pd.DataFrame") -> list[list[str]]:
@@ -71,9 +91,8 @@ def _cells(suspicious: "pd.DataFrame") -> list[list[str]]:
     names = [name for name in shown if name in suspicious]
     rows = [[*(shown[name] for name in names), "example"]]
     for _, row in suspicious.iterrows():
-        content = next((row[name] for name in ("text", "image_path") if isinstance(row.get(name), str)), None)
         labels = [str(row[name]) if row[name] == row[name] and row[name] is not None else "-" for name in names]
-        rows.append([*labels, content or str(row["example_id"])])
+        rows.append([*labels, content_text(row)])
     return rows
 
 

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 # model that learned it, and its neighbours in held-out data. Columns of one view are averaged first, so that none
 # counts more for having more columns.
 EVIDENCE: tuple[tuple[str, ...], ...] = (
-    ("self_confidence", "normalised_margin"),
-    ("aum", "avg_conf"),
+    ("self_confidence", "normalised_margin", "held_out_error"),
+    ("aum", "avg_conf", "mean_abs_error"),
     ("knn_shapley",),
 )
+
+PREDICTIONS = ("ens_prediction", "final_prediction")  # of a regression, the better one first
 
 
 def suspicion(measures: "pd.DataFrame") -> np.ndarray:
@@ -64,11 +66,12 @@ def list_suspicious(
 ) -> "pd.DataFrame":
     """Return the n train examples that are most likely mislabelled, most suspicious first.
 
-    assay: as `join_assay` returns it. predicted: [rows of the train split] class numbers to suggest where the assay has
-    no `suggested_label`, such as the argmax of the final logits.
+    assay: as `join_assay` returns it. predicted: [rows of the train split] class or option numbers to suggest where the
+    assay has no `suggested_label`, such as the argmax of the final logits. In a regression the mean prediction of the
+    seeds, or that of the final model, is suggested.
 
-    Columns: rank, example_id, label, suggested_label, true_label (where any is known), suspicion, and text, text_b or
-    image_path. Examples whose suggestion is the label they have come last. Time O(N log N).
+    Columns: rank, example_id, label, suggested_label, true_label (where any is known), suspicion, and text, text_b,
+    options or image_path. Examples whose suggestion is the label they have come last. Time O(N log N).
 
     Raises NotApplicable where the assay has no `suspicion`.
     """
@@ -76,17 +79,30 @@ def list_suspicious(
 
     if "suspicion" not in assay:
         raise NotApplicable("no measure says which labels are wrong (families label_quality or training_dynamics do)")
-    if SUGGESTION not in assay:
+    numbers = next((name for name in PREDICTIONS if name in assay), None)
+    if numbers is not None:
+        assay = _with_prediction(assay, numbers)
+    elif SUGGESTION not in assay:
         assay = assay.assign(**{SUGGESTION: _predicted_names(assay, label_names, predicted)})
     rows = train_rows(assay)
     agrees = (rows[SUGGESTION].isna() | (rows[SUGGESTION] == rows["label"])).to_numpy()
     doubt = rows["suspicion"].fillna(-1.0).to_numpy()
     order = np.lexsort((np.arange(len(rows)), -doubt, agrees))[:n]
-    columns = ["example_id", "label", SUGGESTION, "true_label", "suspicion", "text", "text_b", "image_path"]
+    columns = ["example_id", "label", SUGGESTION, "true_label", "suspicion", "text", "text_b", "options", "image_path"]
     kept = [name for name in columns if name in rows and not (name == "true_label" and rows[name].isna().all())]
     table = rows.loc[order, kept].reset_index(drop=True)
     table.insert(0, "rank", pd.Series(np.arange(1, len(table) + 1), dtype="int64"))
     return table
+
+
+def _with_prediction(assay: "pd.DataFrame", name: str) -> "pd.DataFrame":
+    """Suggest a predicted number; labels and predictions become texts of 4 digits, for people to compare."""
+
+    def texts(column: "pd.Series") -> "pd.Series":
+        return column.map(lambda value: f"{value:.4g}", na_action="ignore").astype("str")
+
+    shown = {column: texts(assay[column]) for column in ("label", "true_label") if column in assay}
+    return assay.assign(**shown, **{SUGGESTION: texts(assay[name])})
 
 
 def _predicted_names(

@@ -8,6 +8,7 @@ import numpy as np
 from datassay.errors import DatassayError
 from datassay.reporting.columns import SUGGESTION, Guide, numeric_columns
 from datassay.reporting.suspicious import add_suspicion
+from datassay.stages import NOT_ASKED_FOR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +26,13 @@ def join_assay(
     examples: N rows with example_id, split, label (class number) and what else is known of them.
     families: {model: {family: table with example_id}}.
     values: {model: {estimator: table with example_id, value and, where there is one, standard_error}}.
-    label_names: name of class 0, 1, ...; every label in the table is a name.
+    label_names: name of class (or option) 0, 1, ...; every label in the table is a name. The labels of a regression
+    are numbers and stay so. Options are one text, " / " between them.
 
     Columns of models other than `main_model` end in `.{model}`. A value column has its estimator's name, its standard
     error `{estimator}_standard_error`. Rows that were not measured (all but train) are empty. `suspicion` is added
-    where it can be computed. Images are left out, their path is kept. Time and memory O(N columns).
+    where it can be computed. Images are left out, their path is kept. What a family of the main model could not compute
+    is in `attrs["absent"]`, with the reasons. Time and memory O(N columns).
 
     Raises DatassayError on two columns of one name, unknown or repeated ids, and labels without a name.
     """
@@ -53,7 +56,14 @@ def join_assay(
         elif column.dtype.kind in "biu":
             column = column.astype("boolean" if column.dtype.kind == "b" else "Int64")
         columns[name] = column.reindex(ids).reset_index(drop=True)
-    return add_suspicion(pd.DataFrame(columns))
+    assay = add_suspicion(pd.DataFrame(columns))
+    assay.attrs["absent"] = {
+        name: reason
+        for family in families.get(main_model, {}).values()
+        for name, reason in family.attrs.get("absent", {}).items()
+        if reason != NOT_ASKED_FOR
+    }
+    return assay
 
 
 def score_detection(assay: "pd.DataFrame", is_noisy: np.ndarray, orientation: Guide) -> "pd.DataFrame":
@@ -124,15 +134,19 @@ def _about_examples(examples: "pd.DataFrame", label_names: Sequence[str]) -> "pd
     for name in ("text", "text_b"):
         if name in examples:
             about[name] = examples[name]
+    if "options" in examples:
+        about["options"] = pd.Series([" / ".join(options) for options in examples["options"]], dtype="str")
     if "image" in examples:
         about["image_path"] = [image.get("path") if isinstance(image, dict) else None for image in examples["image"]]
     return about.reset_index(drop=True)
 
 
 def _named(codes: "pd.Series", label_names: Sequence[str]) -> "pd.Series":
-    """Return the names of class numbers, empty where the number is missing."""
+    """Return the names of class numbers, empty where the number is missing; numbers to predict as they are."""
     import pandas as pd
 
+    if not len(label_names):
+        return pd.to_numeric(codes).astype("float64")
     numbers = pd.to_numeric(codes).astype("Int64")
     strange = numbers.notna() & ~numbers.between(0, len(label_names) - 1).fillna(False)
     if strange.any():
