@@ -17,7 +17,7 @@ Cost = Callable[[int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Transport:
-    """f [n], g [m]: potentials in units of cost, f of mean 0. cost: mean cost of the plan. error: of its column sums."""
+    """f [n], g [m]: potentials in units of cost, f of mean 0. cost: mean cost of the plan. error: of column sums."""
 
     f: np.ndarray
     g: np.ndarray
