@@ -36,7 +36,8 @@ def finetune_image(examples: "pd.DataFrame", objective: Objective, settings: Fin
         raise DatassayError(f"model '{settings.name}': the finetune_image recipe needs a column 'image', there is none")
     source = model_source(settings.backbone)
     with loading(settings.backbone):
-        config = AutoConfig.from_pretrained(source, revision=settings.revision, **objective.names)
+        config = AutoConfig.from_pretrained(source, revision=settings.revision)
+        config.update(objective.names)
         form = image_format(source, settings.revision, config, USUAL_SIDE)
     form = form._replace(side=settings.image_size or form.side)
     pixels = Pixels(examples["image"], form.side)
