@@ -43,6 +43,12 @@ def dpp_datassay() -> Side:
     return ["numpy", "numba"], lambda a, n_select: dpp_ranking(a["features"], a["quality"], n_select)
 
 
+def dpp_in_blocks() -> Side:
+    from datassay.selection import dpp_ranking
+
+    return ["numpy"], lambda a, n_select: dpp_ranking(a["features"], a["quality"], n_select, full_rows=0)
+
+
 def dpp_dense() -> Side:
     def run(a: dict[str, np.ndarray], n_select: int) -> np.ndarray:
         """Greedy MAP (Chen et al. 2018) on a kernel that is built in full, in float64."""

@@ -65,12 +65,13 @@ def test_likelihood_is_there_for_images_and_explained_for_texts(finished):
 
 
 def test_pruning_compares_with_random_and_full(finished):
-    table = pd.read_parquet(finished.folder / "results/digits/pruning/cnn/summary.parquet")
-    assert sorted(zip(table["strategy"], table["ratio"], strict=True)) == [
+    table = pd.read_parquet(finished.folder / "results/digits/pruning/cnn/comparison.parquet")
+    lead = table[(table["metric"] == "accuracy") & (table["split"] == "test")]
+    assert sorted(zip(lead["strategy"], lead["ratio"], strict=True)) == [
         ("aum", 0.5), ("full", 1.0), ("infoverse_dpp", 0.5), ("random", 0.5),
     ]  # fmt: skip
     assert (table["seeds"] == 2).all()
-    assert table.set_index("strategy").loc["full", "accuracy_mean"] > 0.5
+    assert lead.set_index("strategy").loc["full", "mean"] > 0.5
     rows = pd.read_parquet(finished.folder / "results/digits/pruning/cnn/aum/ratio0.5.parquet")
     ranking = pd.read_parquet(finished.folder / "results/digits/pruning/cnn/aum/ranking.parquet")
     assert rows["n_kept"].tolist() == [round(0.5 * 144)] * 2
@@ -102,7 +103,7 @@ def test_the_html_report_holds_the_figures(finished):
     done = finished.snakemake("--report", "report.html")
     assert done.returncode == 0, done.stdout
     text = (finished.folder / "report.html").read_text()
-    assert all(name in text for name in ("data_map", "detection", "pruning_curves", "suspicious"))
+    assert all(name in text for name in ("data_map", "detection", "pruning_comparison", "pruning_curves", "suspicious"))
 
 
 def test_lint_finds_nothing(tmp_path):
