@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datassay.errors import DatassayError, did_you_mean
+from datassay.errors import DatassayError
 from datassay.registry import Method, method
 from datassay.valuation.games import FunctionGame, Game, feature_game
 from datassay.valuation.knn import knn_shapley
-from datassay.valuation.sampling import Values, game_and_options, run_shard, summary
+from datassay.valuation.sampling import Values, check_options, game_and_options, run_shard, summary
 from datassay.valuation.semivalues import beta_shapley, cs_shapley, g_shapley, tmc_shapley
 from datassay.valuation.simple import loo
 from datassay.valuation.subsets import ame, banzhaf
@@ -51,9 +51,7 @@ def estimate(
     """
     found = method("estimator", name)
     units, seed = (options.pop(key, default) if found.sampled else default for key, default in BUDGET.items())
-    for option in options:
-        if option not in found.options:
-            raise DatassayError(f"{name}: unknown option '{option}'{did_you_mean(option, found.options)}")
+    check_options(found, options)
     data = (train_x, train_y, valid_x, valid_y)
     if found.game is None:
         return values_table(found, found.function(*data, **options))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datassay.checkpoints import Checkpoints, unit_done
-from datassay.errors import DatassayError
+from datassay.errors import DatassayError, did_you_mean
 from datassay.randomness import generator
 from datassay.registry import Method, method
 from datassay.valuation.games import Game, as_game
@@ -53,12 +53,20 @@ def sample(name: str, data: tuple[Any, ...], units: int, seed: int, options: Map
 
 
 def game_and_options(about: Method, data: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[Game, dict[str, Any]]:
-    """Return the game of a call and the options that are the estimator's own."""
+    """Return the game of a call and the options that are the estimator's own. Raises DatassayError for unknown ones."""
     if about.game is None:
         raise DatassayError(f"{about.name}: takes no game")
+    check_options(about, options)
     given = {key: value for key, value in options.items() if key in about.game_options}
     own = {key: value for key, value in options.items() if key not in given}
     return as_game(data, about.game, given), own
+
+
+def check_options(about: Method, options: Iterable[str]) -> None:
+    """Raise DatassayError for an option that the estimator does not have."""
+    for option in options:
+        if option not in about.options:
+            raise DatassayError(f"{about.name}: unknown option '{option}'{did_you_mean(option, about.options)}")
 
 
 def empty_shard() -> Shard:

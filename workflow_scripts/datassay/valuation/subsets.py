@@ -13,7 +13,7 @@ from datassay.valuation.sampling import RECORD, Values, mean_of_draws, sample
 SUBSETS = 100  # drawn in one unit of work
 SHARES = np.array([0.2, 0.4, 0.6, 0.8])  # of the rows in a subset, for average marginal effects
 SPREAD = float((1 / (SHARES * (1 - SHARES))).mean())
-FOLDS = 5
+FOLDS, PENALTIES = 5, 30  # of the cross-validation that chooses the penalty
 
 
 def banzhaf(*data: Any, subsets: int = 2000, seed: int = 0, **game: Any) -> Values:
@@ -94,7 +94,7 @@ def _ame_values(sums: Mapping[str, np.ndarray], units: int) -> tuple[np.ndarray,
     design = np.where(inside == 1, 1 / shares, -1 / (1 - shares)) / np.sqrt(SPREAD)
     if np.ptp(utilities) == 0:
         return np.zeros(n), np.zeros(n)
-    fit = LassoCV(cv=FOLDS, max_iter=10_000).fit(design, utilities)
+    fit = LassoCV(cv=FOLDS, alphas=PENALTIES, eps=1e-2, max_iter=10_000).fit(design, utilities)
     left_over = utilities - fit.predict(design)
     error = np.sqrt(SPREAD) * left_over.std(ddof=1) / np.sqrt(len(utilities))
     return fit.coef_ * np.sqrt(SPREAD), np.full(n, error)

@@ -173,6 +173,21 @@ class GradientGame(Classifier):
             found.append(fit.profile().sum())
         return RATES[int(np.argmax(found))]
 
+    def profile(self, rows: Rows) -> np.ndarray:
+        """Return the profile after one step for every row, in their order; weights of one class alone answer too."""
+        if len(rows) == 0:
+            return self.empty_profile
+        self.evaluations += 1
+        return self.fit(rows).profile()
+
+    def profiles(self, order: Rows, start: Rows = NO_ROWS) -> Iterator[np.ndarray]:
+        """Yield the profile after the step for each player of `order`."""
+        fit = self.fit(start)
+        for row in order.tolist():
+            fit.add(row)
+            self.evaluations += 1
+            yield fit.profile()
+
     def fit(self, rows: Rows) -> "_Steps":
         """Take one step for every row, in their order."""
         return _Steps(self, rows)
