@@ -18,6 +18,7 @@ include: "rules/data.smk"
 include: "rules/embedding.smk"
 include: "rules/training.smk"
 include: "rules/meta_information.smk"
+include: "rules/map.smk"
 include: "rules/valuation.smk"
 include: "rules/pruning.smk"
 include: "rules/report.smk"
@@ -32,6 +33,7 @@ localrules:
     embedding,
     training,
     meta_information,
+    map,
     valuation,
     pruning,
     report,
@@ -45,6 +47,7 @@ rule all:
         rules.embedding.input,
         rules.training.input,
         rules.meta_information.input,
+        rules.map.input,
         rules.valuation.input,
         rules.pruning.input,
         rules.report.input,

@@ -1,7 +1,7 @@
-"""Vectors of every example, and their neighbours.
+"""Vectors of every example, and neighbours: exact among the train rows, approximate among all.
 
-REQUIRED: examples.parquet.
-PROVIDES: vectors.npy, neighbors.npz (exact), index.bin and index.json (approximate, with its recall).
+REQUIRED: examples.parquet; for the neighbours in a model's features its training.
+PROVIDES: vectors.npy, index.bin and index.json (approximate, with its recall), and one neighbors.npz per space.
 """
 
 
@@ -9,7 +9,7 @@ rule embedding:
     """Embed and index every data set."""
     input:
         [path("embeddings", dataset=d, encoder=e) for d, e in encoders()],
-        [path("neighbors", dataset=d, encoder=e) for d, e in encoders()],
+        [path("embedding_neighbors", dataset=d, encoder=e) for d, e in encoders()],
         [path("index_card", dataset=d, encoder=e) for d, e in encoders()],
 
 
@@ -39,17 +39,42 @@ rule embed:
 
 
 rule find_neighbors:
-    """Find the exact nearest neighbours of every example."""
+    """Find the exact nearest neighbours of every train row in an encoder's vectors."""
     input:
-        vectors=path("embeddings"),
+        examples=path("examples"),
+        points=path("embeddings"),
     output:
-        neighbors=path("neighbors"),
+        neighbors=path("embedding_neighbors"),
     log:
         "results/logs/find_neighbors/{dataset}/{encoder}.log",
     benchmark:
         "results/benchmarks/find_neighbors/{dataset}/{encoder}.tsv"
     params:
-        k=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).index.neighbors,
+        k=CONFIG.neighbors.k,
+        version=version("find_neighbors"),
+    threads: 4
+    resources:
+        mem_mb=doubling(2000),
+        runtime=doubling(60),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/find_neighbors.py"
+
+
+rule find_feature_neighbors:
+    """Find the exact nearest neighbours of every train row in a model's features."""
+    input:
+        examples=path("examples"),
+        points=path("features"),
+    output:
+        neighbors=path("feature_neighbors"),
+    log:
+        "results/logs/find_feature_neighbors/{dataset}/{model}/seed{seed}.log",
+    benchmark:
+        "results/benchmarks/find_feature_neighbors/{dataset}/{model}/seed{seed}.tsv"
+    params:
+        k=CONFIG.neighbors.k,
         version=version("find_neighbors"),
     threads: 4
     resources:
@@ -73,8 +98,8 @@ rule build_index:
     benchmark:
         "results/benchmarks/build_index/{dataset}/{encoder}.tsv"
     params:
-        settings=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).index.params("neighbors"),
-        k=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).index.neighbors,
+        settings=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).index.params("recall_at"),
+        k=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).index.recall_at,
         version=version("build_index"),
     threads: 1
     resources:

@@ -1,12 +1,12 @@
-"""Find the exact nearest neighbours of every example, itself left out."""
+"""Find the exact nearest train rows of every train row, itself left out."""
 
 from datassay.step import step
 
 with step(snakemake) as job:
-    from datassay.neighbors import exact_neighbors
-    from datassay.storage import load_array, save_arrays
+    from datassay.neighbors import neighbors_within
+    from datassay.stages import split_rows
+    from datassay.storage import load_array, load_table, save_arrays
 
-    vectors = load_array(job.input.vectors, memory_map=True)
-    k = min(job.params.k, len(vectors) - 1)
-    ids, distances = exact_neighbors(vectors, vectors, k, exclude_self=True)
-    save_arrays(job.output.neighbors, ids=ids, distances=distances)
+    train = split_rows(load_table(job.input.examples, ["split"]), "train")
+    ids, distances = neighbors_within(load_array(job.input.points, memory_map=True)[train], job.params.k)
+    save_arrays(job.output.neighbors, ids=ids.astype("int32"), distances=distances)

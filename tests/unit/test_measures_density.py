@@ -7,8 +7,10 @@ import pytest
 
 from datassay.errors import DatassayError
 from datassay.measures import ppca_log_likelihood, pretrained_measures, static_measures
-from datassay.measures.static import EXTRA_DENSITIES
+from datassay.measures.densities import densities
+from datassay.neighbors import neighbors_within
 
+NEIGHBORS = ("feature_neighbors", "feature_distances")
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -61,10 +63,42 @@ def test_relative_density_equals_a_loop(arrays):
 def test_densities_by_hand():
     features = np.array([[0.0], [1.0], [3.0], [7.0]])
     labels = np.array([0, 0, 1, 1])
-    table = static_measures(np.zeros((4, 2)), labels, features, k=2, extra_densities=["class_density"])
+    table = static_measures(np.zeros((4, 2)), labels, features, k=2)
     assert table["task_density"].tolist() == [-3, -2, -3, -6]
     assert table["relative_density"].tolist() == [3 - 1, 2 - 1, 2 - 4, 6 - 4]
-    assert table["class_density"].tolist() == [-1, -1, -4, -4]
+    assert densities(features, labels, k=2)["class_density"].tolist() == [-1, -1, -4, -4]
+
+
+def loop_class_density(features: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    table, result = distance_table(features), []
+    for i, label in enumerate(labels):
+        own = sorted(table[i, j] for j in range(len(labels)) if labels[j] == label and j != i)
+        own = own or sorted(np.delete(table[i], i))
+        result.append(-own[min(k, len(own)) - 1])
+    return np.array(result)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 50])
+@pytest.mark.parametrize("stored", [None, 1, 8, 39])
+def test_class_density_equals_a_loop_whatever_neighbours_are_stored(arrays, k, stored):
+    _, labels, features = arrays
+    labels = np.append(labels[:-1], 7)  # one example alone in its class
+    known = {} if stored is None else dict(zip(NEIGHBORS, neighbors_within(features, stored), strict=True))
+    table = densities(features, labels, **known, k=k)
+    np.testing.assert_allclose(table["class_density"], loop_class_density(features, labels, k), rtol=1e-6)
+
+
+@pytest.mark.parametrize("stored", [1, 3, 4, 39])
+def test_stored_distances_take_the_place_of_the_search(arrays, stored):
+    _, distances = neighbors_within(arrays[2], stored)
+    expected = static_measures(*arrays, k=4)
+    assert static_measures(*arrays, feature_distances=distances, k=4).equals(expected)
+    table = pretrained_measures(arrays[2], None, distances, k=4)
+    assert table["semantic_density"].tolist() == expected["task_density"].tolist()
+    shifted = static_measures(*arrays, feature_distances=distances + 1, k=4)["task_density"]
+    np.testing.assert_allclose(shifted, expected["task_density"] - (stored >= 4), rtol=1e-6)
+    with pytest.raises(DatassayError, match="neighbours of 39 rows, expected those of 40"):
+        static_measures(*arrays, feature_distances=distances[1:])
 
 
 def test_logit_measures_of_the_last_epoch(arrays):
@@ -96,18 +130,23 @@ def test_equal_rows_are_at_distance_zero(arrays):
     table = static_measures(*arrays, k=2)
     assert (table["task_density"][[3, 9, 17]] == 0).all()
     assert (np.delete(table["task_density"].to_numpy(), [3, 9, 17]) < -0.1).all()
-    everywhere = static_measures(logits, labels, np.full_like(features, 1e3), extra_densities=EXTRA_DENSITIES)
-    assert (everywhere[["task_density", "relative_density", "class_density"]] == 0).all(axis=None)
+    same = np.full_like(features, 1e3)
+    everywhere = static_measures(logits, labels, same)
+    assert (everywhere[["task_density", "relative_density"]] == 0).all(axis=None)
     assert np.isfinite(everywhere).all(axis=None)
+    assert (densities(same, labels)["class_density"] == 0).all()
+    assert np.isfinite(densities(same, labels)).all(axis=None)
 
 
 def test_gaussian_density_equals_scipy(arrays):
     stats = pytest.importorskip("scipy.stats")
     x = arrays[2].astype(np.float64)
-    covariance = np.cov(x.T, bias=True) + 1e-5 * np.eye(6)
-    expected = stats.multivariate_normal(x.mean(axis=0), covariance).logpdf(x)
-    found = static_measures(*arrays, extra_densities=["gaussian_density"])["gaussian_density"]
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    for ridge in (1e-5, 0.5):
+        covariance = np.cov(x.T, bias=True) + ridge * np.eye(6)
+        expected = stats.multivariate_normal(x.mean(axis=0), covariance).logpdf(x)
+        found = densities(arrays[2], arrays[1], ridge=ridge)["gaussian_density"]
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert densities(arrays[2], arrays[1]).equals(densities(arrays[2], arrays[1], ridge=1e-5))
 
 
 @pytest.mark.parametrize("variance, kept", [(0.9, 2), (0.99, 3)])
@@ -120,9 +159,19 @@ def test_ppca_equals_the_density_of_its_covariance(variance, kept):
     values[:-kept] = values[:-kept].mean()
     expected = stats.multivariate_normal(x.mean(axis=0), vectors * values @ vectors.T).logpdf(x)
     np.testing.assert_allclose(ppca_log_likelihood(x, variance), expected / 6, rtol=1e-9)
-    table = static_measures(np.zeros((200, 2)), np.arange(200) % 2, x, extra_densities=["ppca_density"])
-    if variance == 0.99:
-        np.testing.assert_allclose(table["ppca_density"], expected, rtol=1e-9)
+    table = densities(x, np.arange(200) % 2, variance=variance)
+    np.testing.assert_allclose(table["ppca_density"], expected, rtol=1e-9)
+
+
+def test_ppca_density_of_a_kept_share_equals_scikit_learn():
+    from sklearn.decomposition import PCA
+
+    x = np.random.default_rng(3).normal(size=(300, 5)) * [4, 2, 1, 0.5, 0.4]
+    model = PCA(n_components=0.9, svd_solver="full").fit(x)
+    # scikit-learn divides by n - 1, so its model is fitted to rows that are spread a little wider
+    wider = x.mean(axis=0) + (x - x.mean(axis=0)) * np.sqrt(300 / 299)
+    found = densities(x, np.zeros(300, dtype=int), variance=0.9)["ppca_density"]
+    np.testing.assert_allclose(found, model.score_samples(wider) + 2.5 * np.log(300 / 299), rtol=1e-9)
 
 
 def test_ppca_of_degenerate_features_is_finite():
@@ -134,8 +183,9 @@ def test_ppca_of_degenerate_features_is_finite():
 
 def test_class_density_falls_back_on_any_class_for_an_example_alone_in_its_class():
     features = np.array([[0.0], [1.0], [5.0]])
-    table = static_measures(np.zeros((3, 2)), np.array([0, 0, 1]), features, k=2, extra_densities=["class_density"])
-    assert table["class_density"].tolist() == [-1, -1, -5]
+    labels = np.array([0, 0, 1])
+    assert densities(features, labels, k=2)["class_density"].tolist() == [-1, -1, -5]
+    table = static_measures(np.zeros((3, 2)), labels, features, k=2)
     assert table["relative_density"].tolist() == [5 - 1, 4 - 1, 0]
 
 
@@ -143,9 +193,10 @@ def test_one_class_and_one_example(arrays):
     logits, _, features = arrays
     table = static_measures(logits, np.zeros(40, dtype=int), features)
     assert "relative_density" not in table and "2 classes" in table.attrs["absent"]["relative_density"]
-    single = static_measures(logits[:, :1], np.array([2]), features[:1], extra_densities=EXTRA_DENSITIES)
+    single = static_measures(logits[:, :1], np.array([2]), features[:1])
     assert set(single.attrs["absent"]) == {"task_density", "relative_density"}
     assert np.isfinite(single).all(axis=None) and len(single) == 1
+    assert np.isfinite(densities(features[:1], np.array([2]))).all(axis=None)
     pair = static_measures(logits[:, :2], np.array([2, 0]), features[:2])
     assert np.isfinite(pair).all(axis=None) and pair.attrs["absent"] == {}
 
@@ -153,9 +204,11 @@ def test_one_class_and_one_example(arrays):
 def test_rows_move_with_their_examples(arrays):
     logits, labels, features = arrays
     order = np.random.default_rng(1).permutation(40)
-    expected = static_measures(*arrays, extra_densities=EXTRA_DENSITIES).iloc[order].reset_index(drop=True)
-    found = static_measures(logits[:, order], labels[order], features[order], extra_densities=EXTRA_DENSITIES)
+    expected = static_measures(*arrays).iloc[order]
+    found = static_measures(logits[:, order], labels[order], features[order])
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)
+    found = densities(features[order], labels[order])
+    np.testing.assert_allclose(found, densities(features, labels).iloc[order], rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +221,6 @@ def test_rows_move_with_their_examples(arrays):
         (lambda z, y, x: (z[:0], y, x), {}, "no epoch was recorded"),
         (lambda z, y, x: (z, y, x), {"k": 0}, "k: 0, allowed are 1 or more"),
         (lambda z, y, x: (z, y, x), {"variant": "other"}, "allowed: ours, released"),
-        (lambda z, y, x: (z, y, x), {"extra_densities": ["ppca_densty"]}, "did you mean 'ppca_density'"),
     ],
 )
 def test_refused_inputs(arrays, change, options, message):
@@ -176,12 +228,27 @@ def test_refused_inputs(arrays, change, options, message):
         static_measures(*change(*arrays), **options)
 
 
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"k": 0}, "k: 0, allowed are 1 or more"),
+        ({"ridge": 0.0}, "ridge: 0.0, allowed are numbers above 0"),
+        ({"variance": 1.5}, "variance: 1.5, allowed are shares above 0, up to 1"),
+        ({"labels": np.zeros(39, dtype=int)}, r"labels: shape \(39,\), expected \(40,\)"),
+        ({"features": np.full((40, 2), np.nan)}, "features: row 0 holds nan"),
+    ],
+)
+def test_refused_inputs_of_densities(arrays, options, message):
+    with pytest.raises(DatassayError, match=message):
+        densities(**{"features": arrays[2], "labels": arrays[1]} | options)
+
+
 def test_semantic_density_and_log_likelihood(arrays):
     embeddings = arrays[2] / np.linalg.norm(arrays[2], axis=1, keepdims=True)
     table = pretrained_measures(embeddings)
     np.testing.assert_allclose(table["semantic_density"], loop_task_density(embeddings, 5), rtol=1e-5)
     assert table.attrs["absent"] == {
-        "pseudo_log_likelihood": "no masked language model configured (meta_information.language_model)"
+        "pseudo_log_likelihood": "no language model configured (meta_information.language_model)"
     }
     likelihood = np.linspace(-3, -1, 40, dtype=np.float32)
     table = pretrained_measures(embeddings, likelihood)

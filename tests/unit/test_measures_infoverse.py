@@ -18,6 +18,7 @@ from datassay.measures import (
     training_dynamics,
     unit_rows,
 )
+from datassay.measures.densities import densities
 from datassay.registry import methods
 
 
@@ -28,10 +29,11 @@ def families():
     features = rng.normal(size=(30, 5))
     return [
         pretrained_measures(features, rng.normal(size=30)),
-        static_measures(logits, labels, features, extra_densities=["class_density"]),
+        static_measures(logits, labels, features),
         mc_dropout_uncertainty(logits[::-1], labels),
         ensemble_uncertainty(logits[:3], labels),
         training_dynamics(logits, labels),
+        densities(features, labels),
     ]
 
 
@@ -45,7 +47,7 @@ def test_the_columns_and_families_are_the_published_ones():
     assert set(INFOVERSE_COLUMNS) <= {column.name for family in registered.values() for column in family.columns}
     assert registered["ensemble"].inputs == {"logits": "ensemble_logits", "labels": "labels"}
     assert registered["mc_dropout"].inputs == {"logits": "mc_logits", "labels": "labels"}
-    assert registered["pretrained"].inputs == {"embeddings": "embeddings", "log_likelihood": "log_likelihood"}
+    assert set(registered["pretrained"].inputs.values()) == {"embeddings", "log_likelihood", "embedding_distances"}
 
 
 def test_join_orders_the_columns_and_keeps_the_reasons(families):
@@ -54,7 +56,7 @@ def test_join_orders_the_columns_and_keeps_the_reasons(families):
     fewer = join_families([pretrained_measures(np.eye(30)), *families[1:3], families[4]])
     assert len(fewer.columns) == 23 - 1 - 6
     absent = fewer.attrs["absent"]
-    assert absent["pseudo_log_likelihood"].startswith("no masked language model")
+    assert absent["pseudo_log_likelihood"].startswith("no language model")
     assert absent["ens_bald"] == "its family was not computed" and len(absent) == 7
     with pytest.raises(DatassayError, match="expected equal numbers"):
         join_families([families[0], families[1].iloc[:9]])

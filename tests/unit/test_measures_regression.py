@@ -89,11 +89,13 @@ def computed(family: str, task: str, arrays: dict[str, np.ndarray], **options: o
 
 
 def test_static_measures_of_a_regression_keep_what_needs_no_class() -> None:
-    extras = ["gaussian_density", "ppca_density", "class_density"]
-    table = computed("static", "regression", recorded(), extra_densities=extras)
-    assert set(table) == {"example_id", "task_density", "gaussian_density", "ppca_density"}
+    table = computed("static", "regression", recorded())
+    assert set(table) == {"example_id", "task_density"}
     reason = "needs classes, which a regression has not"
-    assert {table.attrs["absent"][name] for name in ("confidence", "class_density", "badge_norm")} == {reason}
+    assert {table.attrs["absent"][name] for name in ("confidence", "relative_density", "badge_norm")} == {reason}
+    extra = computed("densities", "regression", recorded())
+    assert set(extra) == {"example_id", "gaussian_density", "ppca_density"}
+    assert extra.attrs["absent"] == {"class_density": reason}
 
 
 def test_static_measures_of_a_multiple_choice_keep_what_needs_no_shared_class() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from datassay.errors import DatassayError
-from datassay.neighbors import HnswIndex, exact_neighbors, recall
+from datassay.neighbors import HnswIndex, exact, exact_neighbors, neighbors_within, recall
 
 
 def all_pairs(queries: np.ndarray, base: np.ndarray, metric: str) -> np.ndarray:
@@ -69,6 +69,52 @@ def test_a_zero_row_is_at_cosine_distance_one() -> None:
     assert ids.tolist() == [[0, 1, 2], [1, 0, 2]]
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("k", [1, 3, 20])
+def test_more_ties_than_a_buffer_holds(metric: str, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole numbers from 0 to 2 in 3 columns: 27 points and 900 rows, so that 33 rows are at every distance."""
+    monkeypatch.setattr(exact, "SPARE", 2)
+    base = np.random.default_rng(3).integers(0, 3, size=(900, 3)).astype(np.float32)
+    every = all_pairs(base[:30], base, metric).round(12)
+    ids, distances = exact_neighbors(base[:30], base, k, metric=metric, block=8)
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :k], rtol=1e-6, atol=1e-7)
+    if metric == "euclidean":
+        np.testing.assert_array_equal(ids, np.argsort(every, axis=1, kind="stable")[:, :k])
+    far = base + np.float32(1e4) * (np.arange(900)[:, None] % 2)  # within rounding of each other in float32
+    every = np.linalg.norm(far[:30, None].astype(float) - far[None].astype(float), axis=2)
+    ids, _ = exact_neighbors(far[:30], far, k, metric="euclidean", block=8)
+    np.testing.assert_array_equal(ids, np.argsort(every, axis=1, kind="stable")[:, :k])
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_groups_tiles_and_threads_do_not_matter(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.random.default_rng(4).normal(size=(300, 5)).astype(np.float32)
+    expected = neighbors_within(points, 12)
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.setattr(exact, "BUFFERS", 12 * 88 * 70)
+    for block in (1, 10, 64):
+        found = exact_neighbors(points, points, 12, metric="euclidean", block=block, exclude_self=True)
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.float16, np.float64])
+def test_other_types_of_numbers(dtype: type) -> None:
+    rows = np.random.default_rng(5).integers(0, 200, size=(50, 4)).astype(dtype)
+    ids, distances = exact_neighbors(rows[::2], rows, 5, metric="euclidean")
+    every = all_pairs(rows[::2], rows, "euclidean")
+    np.testing.assert_array_equal(ids, np.argsort(every, axis=1, kind="stable")[:, :5])
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :5], rtol=1e-6)
+
+
+def test_neighbors_within_takes_all_others_where_there_are_fewer() -> None:
+    points = np.array([[0.0], [1.0], [1.0], [5.0]])
+    ids, distances = neighbors_within(points, 9)
+    assert ids.tolist() == [[1, 2, 3], [2, 0, 3], [1, 0, 3], [1, 2, 0]]
+    assert distances.tolist() == [[1, 1, 5], [0, 1, 4], [0, 1, 4], [4, 4, 5]]
+    assert neighbors_within(points[:1], 9)[0].shape == neighbors_within(points[:1], 9)[1].shape == (1, 0)
+
+
 def test_memory_mapped_base_that_comes_nearer_block_by_block(tmp_path: Path) -> None:
     base = np.linspace(9, 1, 1000)[:, None] * np.ones((1, 3))
     np.save(tmp_path / "base.npy", base.astype(np.float32))
@@ -86,6 +132,8 @@ def test_memory_mapped_base_that_comes_nearer_block_by_block(tmp_path: Path) -> 
         ({"k": 1, "metric": "cosin"}, "did you mean 'cosine'"),
         ({"k": 1, "base": np.ones((3, 3))}, r"\(3, 2\) and base \(3, 3\)"),
         ({"k": 1, "base": np.array([[1, 1], [1, np.nan], [1, 1]])}, "base: row 1 holds"),
+        ({"k": 1, "queries": np.array([[1, 1], [1, np.inf]]), "metric": "euclidean"}, "queries: row 1 holds"),
+        ({"k": 1, "base": np.array([[1, 1], [1, 1], [1e19, 1]])}, "base: row 2 is longer than 3e18"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict, message: str) -> None:

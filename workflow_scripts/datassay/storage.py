@@ -116,6 +116,18 @@ def save_arrays(path: PathLike, **arrays: np.ndarray) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
+def load_member(path: PathLike, name: str, *, rows: int) -> np.ndarray:
+    """Load one array [rows, ...] of a .npz file. Raises DatassayError naming the file and what was found."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            array = archive[name]
+    except Exception as error:  # zipfile, zlib and numpy each raise their own on a damaged file
+        raise DatassayError(f"{path}: '{name}' cannot be read ({error}), delete it and run again") from error
+    if len(array) != rows:
+        raise DatassayError(f"{path}: {len(array)} rows, expected {rows}, delete it and run again")
+    return array
+
+
 def save_table(path: PathLike, table: "pd.DataFrame") -> None:
     """Save a table as parquet (zstd); `table.attrs` is kept."""
     with atomic_path(path) as temporary:

@@ -3,37 +3,56 @@
 import numpy as np
 
 from datassay.compute import one_thread
-from datassay.neighbors import exact_neighbors
+from datassay.errors import DatassayError
+from datassay.neighbors import exact_neighbors, neighbors_within
+
+Neighbors = tuple[np.ndarray, np.ndarray]
 
 
-def kth_distance(points: np.ndarray, k: int) -> np.ndarray:
+def check_k(k: int) -> None:
+    """Refuse a neighbour rank below 1."""
+    if k < 1:
+        raise DatassayError(f"k: {k}, allowed are 1 or more")
+
+
+def kth_distance(points: np.ndarray, k: int, distances: np.ndarray | None = None) -> np.ndarray:
     """Return the Euclidean distance of every point to its k-th nearest other point, the farthest if there are fewer.
 
-    points: [n, d] with n >= 2. float64 [n]; exactly 0 for a point with k equals. Time O(n^2 d), memory O(block).
+    points: [n, d] with n >= 2. distances: [n, m] to the nearest other points, nearest first, where these are known;
+    they are searched for where m is below k. float64 [n]; exactly 0 for a point with k equals.
+    Time O(n^2 d) without distances, memory O(block).
     """
     k = min(k, len(points) - 1)
-    _, distances = exact_neighbors(points, points, k, metric="euclidean", exclude_self=True)
-    return distances[:, -1].astype(np.float64)
+    if distances is not None and len(distances) != len(points):
+        raise DatassayError(f"neighbours of {len(distances)} rows, expected those of {len(points)}")
+    if distances is None or distances.shape[1] < k:
+        _, distances = neighbors_within(points, k)
+    return distances[:, k - 1].astype(np.float64)
 
 
-def kth_distance_in_class(points: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+def kth_distance_in_class(
+    points: np.ndarray, labels: np.ndarray, k: int, neighbors: Neighbors | None = None
+) -> np.ndarray:
     """Return the distance of every point to its k-th nearest other point of the same class.
 
-    A point that is alone in its class has no such neighbour: its k-th nearest of any class stands in, and 0 if it is
-    the only point of all. float64 [n].
+    The farthest member stands in where the class has fewer. A point that is alone in its class has no such neighbour:
+    its k-th nearest of any class stands in, and 0 if it is the only point of all. neighbors: ids and distances [n, m]
+    of the nearest other points, nearest first, where these are known; only points with fewer than k of their class
+    among them are searched for. float64 [n]. Time O(n^2 d / C) without neighbors, memory O(n + block).
     """
-    distances = np.zeros(len(points))
-    lonely = np.zeros(len(points), dtype=bool)
-    for label in np.unique(labels):
+    distances, known = np.zeros(len(points)), np.zeros(len(points), dtype=bool)
+    if neighbors is not None:
+        ids, given = neighbors
+        ranks = (labels[ids] == labels[:, None]).cumsum(axis=1)
+        known = (ranks == k).any(axis=1)
+        distances[known] = given[known, (ranks[known] == k).argmax(axis=1)]
+    for label in np.unique(labels[~known]):
         members = np.flatnonzero(labels == label)
-        if len(members) > 1:
-            distances[members] = kth_distance(points[members], k)
-        else:
-            lonely[members] = True
-    if lonely.any() and len(points) > 1:
-        # one more than asked for, as each lonely point meets itself at distance 0
-        nearest = min(k + 1, len(points))
-        distances[lonely] = exact_neighbors(points[lonely], points, nearest, metric="euclidean")[1][:, -1]
+        wanted = members[~known[members]]
+        among = members if len(members) > 1 else np.arange(len(points))
+        # one more than asked for, as each of them meets itself at distance 0
+        nearest = min(k + 1, len(among))
+        distances[wanted] = exact_neighbors(points[wanted], points[among], nearest, metric="euclidean")[1][:, -1]
     return distances
 
 

@@ -6,8 +6,7 @@ import numpy as np
 
 from datassay.errors import DatassayError
 from datassay.measures._arrays import check_finite, check_matrix, family_table
-from datassay.measures._density import kth_distance
-from datassay.measures.static import check_k
+from datassay.measures._density import check_k, kth_distance
 from datassay.registry import TASKS, Column, measure
 
 if TYPE_CHECKING:
@@ -22,16 +21,22 @@ if TYPE_CHECKING:
         Column("semantic_density", "minus the distance to the 5th nearest neighbour in the encoder's embeddings"),
         Column("pseudo_log_likelihood", "mean log-likelihood of a content token (text) or feature (image), in nats"),
     ],
-    optional=["log_likelihood"],
+    optional=["log_likelihood", "embedding_distances"],
     tasks=TASKS,
 )
 def pretrained_measures(
-    embeddings: np.ndarray, log_likelihood: np.ndarray | None = None, *, k: int = 5
+    embeddings: np.ndarray,
+    log_likelihood: np.ndarray | None = None,
+    embedding_distances: np.ndarray | None = None,
+    *,
+    k: int = 5,
 ) -> "pd.DataFrame":
     """How typical an example is in the eyes of a pretrained encoder and language model.
 
     embeddings: [n, d] floating point, unit rows as the encoder stage writes them; distances are Euclidean.
     log_likelihood: [n] floating point, handed through as pseudo_log_likelihood; absent without it.
+    embedding_distances: [n, m] to the nearest other rows in embeddings, nearest first; searched for here where they
+    are not given, or are fewer than k.
     k: which neighbour gives the density (the farthest there is where there are fewer).
 
     semantic_density is absent with one example. Time O(n^2 d), memory O(block).
@@ -42,11 +47,11 @@ def pretrained_measures(
     columns: dict[str, np.ndarray] = {}
     absent: dict[str, str] = {}
     if len(embeddings) > 1:
-        columns["semantic_density"] = 0.0 - kth_distance(embeddings, k)
+        columns["semantic_density"] = 0.0 - kth_distance(embeddings, k, embedding_distances)
     else:
         absent["semantic_density"] = "needs at least 2 examples"
     if log_likelihood is None:
-        absent["pseudo_log_likelihood"] = "no masked language model configured (meta_information.language_model)"
+        absent["pseudo_log_likelihood"] = "no language model configured (meta_information.language_model)"
     else:
         log_likelihood = np.asarray(log_likelihood)
         if log_likelihood.shape != (len(embeddings),) or log_likelihood.dtype.kind != "f":

@@ -1,12 +1,10 @@
 """Static measures: where an example lies in the feature space of the trained model, and how sure that model is."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datassay.errors import DatassayError, did_you_mean
-from datassay.measures import _density
+from datassay.errors import DatassayError
 from datassay.measures._arrays import (
     check_logits,
     check_matrix,
@@ -17,19 +15,19 @@ from datassay.measures._arrays import (
     of_label,
     softmax,
 )
+from datassay.measures._density import check_k, kth_distance, relative_density
 from datassay.registry import LABELLED, TASKS, Column, measure
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CLASSES = ("classification",)
-EXTRA_DENSITIES = ("gaussian_density", "ppca_density", "class_density")
 
 
 @measure(
     name="static",
-    version=1,
-    source="Kim et al., ACL 2023 (infoVerse); Ash et al., ICLR 2020 (BADGE); Tipping & Bishop 1999 (PPCA)",
+    version=2,
+    source="Kim et al., ACL 2023 (infoVerse); Ash et al., ICLR 2020 (BADGE)",
     columns=[
         Column("task_density", "minus the distance to the 5th nearest neighbour in the model's features"),
         Column(
@@ -38,13 +36,8 @@ EXTRA_DENSITIES = ("gaussian_density", "ppca_density", "class_density")
         Column("confidence", "probability of the label by the final model", "low", LABELLED),
         Column("entropy", "entropy of the final model's prediction (nats)", "high", LABELLED),
         Column("badge_norm", "norm of the last layer's gradient for the predicted class", tasks=CLASSES),
-        Column("gaussian_density", "log-density under one Gaussian fitted to the features (extra)"),
-        Column("ppca_density", "log-density under a probabilistic PCA of the features (extra)"),
-        Column(
-            "class_density", "minus the distance to the 5th nearest neighbour of the own class (extra)", "low", CLASSES
-        ),
     ],
-    optional=["task"],
+    optional=["task", "feature_distances"],
     tasks=TASKS,
 )
 def static_measures(
@@ -52,10 +45,10 @@ def static_measures(
     labels: np.ndarray,
     features: np.ndarray,
     task: str = "classification",
+    feature_distances: np.ndarray | None = None,
     *,
     k: int = 5,
     variant: str = "ours",
-    extra_densities: Sequence[str] = (),
 ) -> "pd.DataFrame":
     """Densities, confidence, entropy and BADGE norm of every example after the last epoch.
 
@@ -63,14 +56,14 @@ def static_measures(
     labels: [n] integers in 0 .. C - 1. features: [n, d] penultimate features, floating point.
     task: without classes (multiple_choice, regression) the columns that need them are left out; logits and labels of a
     regression are not looked at.
+    feature_distances: [n, m] to the nearest other rows in features, nearest first; searched for here where they are
+    not given, or are fewer than k.
     k: which neighbour gives a density (the farthest there is where there are fewer).
     variant: "released" takes the 2nd nearest neighbour in the other classes (relative_density) and the norm of
     (p - onehot(label)) * logits (badge_norm), as the infoVerse code does.
-    extra_densities: any of gaussian_density, ppca_density, class_density.
 
-    Equal rows are at distance exactly 0. relative_density is 0 for an example alone in its class, for which
-    class_density falls back on the k-th neighbour of any class. task_density is absent with one example,
-    relative_density with one class. Time O(n^2 d), memory O(n d + block); never n x n.
+    Equal rows are at distance exactly 0. relative_density is 0 for an example alone in its class. task_density is
+    absent with one example, relative_density with one class. Time O(n^2 d), memory O(n d + block); never n x n.
 
     Raises DatassayError on shapes, labels, values or options that do not fit.
     """
@@ -82,33 +75,20 @@ def static_measures(
     features = check_matrix(features, "features", rows=len(labels))
     released = check_variant(variant)
     check_k(k)
-    for name in extra_densities:
-        if name not in EXTRA_DENSITIES:
-            raise DatassayError(f"extra_densities: unknown '{name}'{did_you_mean(name, EXTRA_DENSITIES)}")
     columns: dict[str, np.ndarray] = {}
     absent: dict[str, str] = {}
     if len(labels) > 1:
-        columns["task_density"] = 0.0 - _density.kth_distance(features, k)
+        columns["task_density"] = 0.0 - kth_distance(features, k, feature_distances)
     else:
         absent["task_density"] = "needs at least 2 examples"
     if task == "classification" and len(np.unique(labels)) > 1:
         rank = 2 if released else 1
-        columns["relative_density"] = _density.relative_density(features, labels, rank_in_others=rank)
+        columns["relative_density"] = relative_density(features, labels, rank_in_others=rank)
     else:
         absent["relative_density"] = "needs examples of at least 2 classes"
     if task != "regression":
         columns |= _from_logits(logits, labels, features, released)
-    extras = [
-        name for name in EXTRA_DENSITIES if name in extra_densities and (task in CLASSES or name != "class_density")
-    ]
-    columns |= {name: _extra_density(name, features, labels, k) for name in extras}
     return family_table(columns, absent)
-
-
-def check_k(k: int) -> None:
-    """Refuse a neighbour rank below 1."""
-    if k < 1:
-        raise DatassayError(f"k: {k}, allowed are 1 or more")
 
 
 def _from_logits(logits: np.ndarray, labels: np.ndarray, features: np.ndarray, released: bool) -> dict[str, np.ndarray]:
@@ -125,11 +105,3 @@ def _from_logits(logits: np.ndarray, labels: np.ndarray, features: np.ndarray, r
             width = np.linalg.norm(features[rows].astype(np.float64), axis=1)
             columns["badge_norm"][rows] = np.sqrt((residual * residual).sum(axis=0)) * width
     return columns
-
-
-def _extra_density(name: str, features: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    if name == "gaussian_density":
-        return _density.gaussian_log_density(features)
-    if name == "ppca_density":
-        return _density.ppca_log_likelihood(features) * features.shape[1]
-    return 0.0 - _density.kth_distance_in_class(features, labels, k)
