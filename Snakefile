@@ -21,6 +21,7 @@ include: "rules/meta_information.smk"
 include: "rules/map.smk"
 include: "rules/valuation.smk"
 include: "rules/pruning.smk"
+include: "rules/cleaning.smk"
 include: "rules/report.smk"
 
 
@@ -36,6 +37,8 @@ localrules:
     map,
     valuation,
     pruning,
+    cleaning,
+    detection,
     report,
 
 
@@ -50,6 +53,8 @@ rule all:
         rules.map.input,
         rules.valuation.input,
         rules.pruning.input,
+        rules.cleaning.input,
+        rules.detection.input,
         rules.report.input,
         path("config_used"),
 

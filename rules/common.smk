@@ -8,6 +8,7 @@ sys.path.insert(0, str(workflow.current_basedir.join("../workflow_scripts").get_
 
 from datassay import plan
 from datassay.artefacts import path
+from datassay.cleaning.cells import cleaned_cells, curve_pairs, suspicious_end
 from datassay.config import one
 from datassay.registry import method
 from datassay.validation import ConfigError, validate
@@ -29,6 +30,9 @@ wildcard_constraints:
     estimator=r"[A-Za-z0-9_-]+",
     strategy=r"[A-Za-z0-9_-]+",
     ratio=r"[0-9.]+",
+    column=r"[A-Za-z0-9_-]+",
+    cut="threshold|quantile",
+    utility="knn|ridge",
     space="infoverse|features",
 
 
@@ -100,6 +104,32 @@ def retrain_inputs(wildcards):
     ranking = path("ranking", dataset=wildcards.dataset, model=wildcards.model, strategy=wildcards.strategy)
     retrained = plan.retrain_model(CONFIG, wildcards.model).name
     return {"ranking": ranking, **model_inputs(wildcards.dataset, retrained)}
+
+
+def kept_inputs(wildcards):
+    """What says which train rows to keep: the examples, the column it goes by, and the encoder's vectors."""
+    names = [wildcards.column, "embeddings"]
+    arrays = plan.array_paths(CONFIG, wildcards.dataset, wildcards.model, names)
+    return {
+        "examples": path("examples", dataset=wildcards.dataset),
+        "score": arrays[wildcards.column],
+        "embeddings": arrays["embeddings"],
+    }
+
+
+def cleaned_inputs(wildcards):
+    """What the retrained model is trained from, and the rows that are kept."""
+    place = {name: getattr(wildcards, name) for name in ("dataset", "model", "column", "cut")}
+    retrained = plan.retrain_model(CONFIG, wildcards.model).name
+    return {"kept": path("kept", **place), **model_inputs(wildcards.dataset, retrained)}
+
+
+def cleaned_files(name):
+    """Input function: one file of every way of cleaning a (data set, model)."""
+    return lambda wildcards: [
+        path(name, dataset=wildcards.dataset, model=wildcards.model, column=column, cut=cut)
+        for column, cut in cleaned_cells(CONFIG, wildcards.dataset)
+    ]
 
 
 def measured(name):

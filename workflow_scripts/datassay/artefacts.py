@@ -23,6 +23,7 @@ class Artefact:
 
 _TRAINING = "results/{dataset}/training/{model}/seed{seed}"
 _CELL = "results/{dataset}/pruning/{model}/{strategy}"
+_CLEANED = "results/{dataset}/cleaning/{model}/{column}/{cut}"
 
 ARTEFACTS: dict[str, Artefact] = {
     artefact.name: artefact
@@ -194,6 +195,55 @@ ARTEFACTS: dict[str, Artefact] = {
         Artefact(
             "pruning_csv", "results/{dataset}/pruning/{model}/comparison.csv", "summarise_pruning", "the same as csv"
         ),
+        Artefact(
+            "kept",
+            f"{_CLEANED}/kept.parquet",
+            "choose_kept",
+            "row (among the train rows), example_id and score of every example that is kept, in the order of the data",
+        ),
+        Artefact("kept_csv", f"{_CLEANED}/kept.csv", "choose_kept", "the same as csv"),
+        Artefact(
+            "cleaning_decision",
+            f"{_CLEANED}/decision.json",
+            "choose_kept",
+            "rows dropped, K-NN accuracy before and after and at every share, precision and recall where noise is known",
+        ),
+        Artefact(
+            "cleaned",
+            f"{_CLEANED}/retrained.parquet",
+            "retrain_cleaned",
+            "per seed: rows kept, test and validation metrics after retraining on them",
+        ),
+        Artefact(
+            "cleaning_seeds",
+            "results/{dataset}/cleaning/{model}/seeds.csv",
+            "summarise_cleaning",
+            "per column, rule and seed: every metric before and after, and the change",
+        ),
+        Artefact(
+            "cleaning_table",
+            "results/{dataset}/cleaning/{model}/summary.parquet",
+            "summarise_cleaning",
+            "per column and rule: rows dropped, noise found, K-NN check and retrained metrics before and after",
+        ),
+        Artefact(
+            "cleaning_csv", "results/{dataset}/cleaning/{model}/summary.csv", "summarise_cleaning", "the same as csv"
+        ),
+        Artefact(
+            "curves",
+            "results/{dataset}/cleaning/{model}/removal_curves.parquet",
+            "follow_removals",
+            "per detector, end, utility and share removed: accuracy on the test split",
+        ),
+        Artefact(
+            "detectors",
+            "results/detectors.parquet",
+            "compare_detectors",
+            "per data set, model and detector: AUROC, average precision, precision at the noise rate, areas of the "
+            "removal and addition curves; over all data sets under the name (all)",
+        ),
+        Artefact("detectors_csv", "results/detectors.csv", "compare_detectors", "the same as csv"),
+        Artefact("detectors_figure", "results/detectors.png", "plot_detectors", "the same, drawn"),
         Artefact(
             "assay",
             "results/{dataset}/assay.parquet",

@@ -34,6 +34,8 @@ BLOCKS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("map", config.Map, ""),
     ("valuation", config.Valuation, ""),
     ("pruning", config.Pruning, ""),
+    ("cleaning", config.Cleaning, ""),
+    ("detection", config.Detection, ""),
     ("report", config.Report, ""),
 )
 

@@ -23,6 +23,9 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "join_infoverse": (1, ("measures/infoverse.py",)),
     "retrain": (2, ("training",)),
     "summarise_pruning": (1, ("selection/comparison.py", "reporting/curves.py", "reporting/comparison.py")),
+    "choose_kept": (1, ("cleaning/rules.py",)),
+    "summarise_cleaning": (1, ("cleaning/summary.py",)),
+    "follow_removals": (1, ("cleaning/curves.py",)),
     "report": (1, ("reporting",)),
 }
 PACKAGE = Path(__file__).parent

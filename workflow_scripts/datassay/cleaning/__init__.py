@@ -2,7 +2,7 @@
 
 from datassay.cleaning.curves import areas, removal_curves
 from datassay.cleaning.nearest import knn_accuracies
-from datassay.cleaning.rules import decide, keep_by_share, keep_by_threshold
+from datassay.cleaning.rules import decide, keep_by_share, keep_by_threshold, known_wrong
 from datassay.cleaning.summary import by_seed, summarise
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "keep_by_share",
     "keep_by_threshold",
     "knn_accuracies",
+    "known_wrong",
     "removal_curves",
     "summarise",
 ]

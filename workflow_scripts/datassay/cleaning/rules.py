@@ -1,7 +1,7 @@
 """Which rows to keep: by a threshold, or by the share that serves half of the valuation split best."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -9,8 +9,22 @@ from datassay.cleaning.nearest import knn_accuracies
 from datassay.errors import DatassayError
 from datassay.randomness import generator
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Rule = Literal["threshold", "quantile"]
 Split = tuple[np.ndarray, np.ndarray]
+
+
+def known_wrong(examples: "pd.DataFrame") -> np.ndarray | None:
+    """Return 1.0 where a given label differs from the true one, 0.0 where not, NaN where that is unknown, [n].
+
+    examples: label and, where any is known, true_label (negative: unknown). None without that column.
+    """
+    if "true_label" not in examples:
+        return None
+    true = examples["true_label"].fillna(-1).to_numpy(dtype=np.int64)
+    return np.where(true >= 0, (examples["label"].to_numpy() != true).astype(float), np.nan)
 
 
 def keep_by_threshold(scores: np.ndarray, threshold: float = 0.0) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from datassay.config.blocks import Block, Name, Number, canonical, one
+from datassay.config.cleaning import Cleaning, Detection
 from datassay.config.data import Columns, Dataset, Noise, SplitSettings
 from datassay.config.models import (
     RECIPES,
@@ -27,10 +28,12 @@ __all__ = [
     "RECIPES",
     "Block",
     "ByColumn",
+    "Cleaning",
     "Cnn",
     "Columns",
     "Config",
     "Dataset",
+    "Detection",
     "Encoder",
     "Finetune",
     "FinetuneImage",
@@ -159,6 +162,8 @@ class Config(Block):
     map: Map = Field(default_factory=Map, description="maps")
     valuation: Valuation = Field(default_factory=Valuation, description="data values")
     pruning: Pruning = Field(default_factory=Pruning, description="pruning")
+    cleaning: Cleaning = Field(default_factory=Cleaning, description="cleaning")
+    detection: Detection = Field(default_factory=Detection, description="comparison of detectors")
     report: Report = Field(default_factory=Report, description="figures and tables")
     extensions: list[str] = Field([], description="Python files with your own measures, strategies, data sets")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from datassay.cleaning.cells import cleaned_cells, cleaning_faults
 from datassay.config import Config, Dataset, Options
 from datassay.errors import DatassayError, did_you_mean, shortened
 from datassay.plan import (
@@ -56,6 +57,7 @@ def cross_checks(config: Config) -> Iterable[tuple[str, str]]:
     yield from _unknown_options("meta_information.options", "measure", config.meta_information.options)
     yield from _unknown_options("valuation.options", "estimator", config.valuation.options)
     yield from _unknown_options("pruning.options", "strategy", config.pruning.options)
+    yield from cleaning_faults(config)
 
 
 def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str | None]) -> Iterable[tuple[str, str]]:
@@ -123,11 +125,12 @@ def _measurable_checks(dataset: Dataset, config: Config) -> Iterable[tuple[str, 
     """Yield a fault where pruned models would have no row to be measured on, as far as the config alone tells."""
     named = isinstance(dataset.path, dict) or bool(dataset.columns.split)
     surely = dataset.source in ("csv", "tsv", "jsonl", "parquet") and not named
-    if surely and not dataset.split.test and not dataset.split.validation and strategies(config):
+    retrained = bool(strategies(config) or cleaned_cells(config, dataset.name))
+    if surely and not dataset.split.test and not dataset.split.validation and retrained:
         yield (
             f"datasets[{dataset.name}].split",
             "test and validation are both 0, so pruned models cannot be measured: raise one, or set pruning.strategies "
-            "to []",
+            "and cleaning.by to []",
         )
 
 

@@ -6,6 +6,7 @@ Tables in, tables or matplotlib figures out; nothing here reads a file. pandas, 
 from datassay.reporting.columns import column_guide, known_noise, numeric_columns, train_rows
 from datassay.reporting.comparison import pruning_comparison
 from datassay.reporting.curves import pruning_curves, training_curves
+from datassay.reporting.detector_figures import cleaning_changes, detectors_figure, removal_figure
 from datassay.reporting.galleries import data_card, suspicious_gallery
 from datassay.reporting.measure_figures import (
     correlation,
@@ -20,11 +21,13 @@ from datassay.reporting.suspicious import list_suspicious, suspicion
 from datassay.reporting.tables import join_assay, score_detection
 
 __all__ = [
+    "cleaning_changes",
     "column_guide",
     "correlation",
     "data_card",
     "data_map",
     "detection",
+    "detectors_figure",
     "distributions",
     "final_score",
     "join_assay",
@@ -33,6 +36,7 @@ __all__ = [
     "numeric_columns",
     "pruning_comparison",
     "pruning_curves",
+    "removal_figure",
     "save_figure",
     "score_detection",
     "summary_text",

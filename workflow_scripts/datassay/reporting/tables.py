@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Frames = Mapping[str, Mapping[str, "pd.DataFrame"]]
-DETECTION_COLUMNS = ("column", "family", "orientation", "auroc", "average_precision", "n", "n_noisy")
+DETECTION_COLUMNS = (
+    "column", "family", "orientation", "auroc", "average_precision", "precision_at_noise", "n", "n_noisy"
+)  # fmt: skip
 NONE_STATED = "none stated"
 
 
@@ -73,8 +75,8 @@ def score_detection(assay: "pd.DataFrame", is_noisy: np.ndarray, orientation: Gu
     orientation: {column: (family, end to which wrong labels tend)}, as `column_guide` returns.
 
     Returns one row per column, best first: column, family, orientation, auroc (ties count half), average_precision
-    (sum over thresholds of recall gained times precision, as scikit-learn), n, n_noisy. A column without a stated end
-    is scored as if high were suspicious, with orientation "none stated": an AUROC far below 0.5 then says that low is.
+    (sum over thresholds of recall gained times precision, as scikit-learn), precision_at_noise (of as many rows as are
+    wrong, most suspicious first: their recall is the same number), n, n_noisy. A column without a stated end is scored as if high were suspicious, with orientation "none stated": an AUROC far below 0.5 then says that low is.
     Where no row, or every row, is known to be wrong the table is empty and `attrs["reason"]` says why.
     Time O(n log n) per column.
     """
@@ -97,8 +99,8 @@ def score_detection(assay: "pd.DataFrame", is_noisy: np.ndarray, orientation: Gu
         score, wrong = column.to_numpy()[used], is_noisy[used] == 1
         score = -score if end == "low" else score
         if 0 < wrong.sum() < len(wrong):
-            found = (auroc(score, wrong), average_precision(score, wrong), len(wrong), int(wrong.sum()))
-            rows.append((name, family, end or NONE_STATED, *found))
+            found = (auroc(score, wrong), average_precision(score, wrong), precision_at_noise(score, wrong))
+            rows.append((name, family, end or NONE_STATED, *found, len(wrong), int(wrong.sum())))
     table = pd.DataFrame(rows, columns=list(DETECTION_COLUMNS))
     return table.sort_values(["auroc", "column"], ascending=[False, True], ignore_index=True)
 
@@ -120,6 +122,15 @@ def average_precision(score: np.ndarray, wrong: np.ndarray) -> float:
     last_of_tie = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
     found = np.cumsum(np.asarray(wrong, dtype=bool)[order])[last_of_tie]
     return float((np.diff(found, prepend=0) * found / (last_of_tie + 1)).sum() / found[-1])
+
+
+def precision_at_noise(score: np.ndarray, wrong: np.ndarray) -> float:
+    """Share of wrong rows among as many as there are wrong, highest scores first; expected, where scores are equal."""
+    score, wrong = np.asarray(score, dtype=float), np.asarray(wrong, dtype=bool)
+    wanted = int(wrong.sum())
+    cut = np.partition(score, len(score) - wanted)[len(score) - wanted]
+    above, tied = score > cut, score == cut
+    return float((wrong[above].sum() + (wanted - above.sum()) * wrong[tied].mean()) / wanted)
 
 
 def _about_examples(examples: "pd.DataFrame", label_names: Sequence[str]) -> "pd.DataFrame":
