@@ -109,8 +109,31 @@ def test_every_fault_is_one_line_with_file_key_and_hint(raw, path, value, expect
 
 def test_a_report_needs_something_that_speaks_of_labels(raw):
     raw |= {"valuation": {"estimators": []}, "pruning": {"strategies": ["random"]}}
-    assert "none of them says which labels of 'mine' are wrong" in fault(change(raw, ["meta_information", "families"], []))
+    assert "none of them says which labels of 'mine' are wrong" in fault(
+        change(raw, ["meta_information", "families"], [])
+    )
     assert validate(change(raw, ["meta_information", "families"], ["label_quality"]))
+
+
+def test_only_a_fine_tuned_model_chooses_among_options(raw):
+    raw = change(raw, ["datasets", 0, "task"], "multiple_choice")
+    raw["datasets"][0]["columns"]["options"] = ["text", "label"]
+    assert "model 'head' cannot choose among options, only recipe finetune reads them" in fault(raw)
+    assert validate(change(raw, ["models", 0, "retrain"], None))
+
+
+def test_a_regression_does_without_what_needs_classes(raw):
+    raw = change(raw, ["datasets", 0, "task"], "regression")
+    config = validate(raw)
+    assert plan.families_of(config, "mine") == ["static", "pretrained", "regression_dynamics"]
+    assert plan.estimators_of(config, "mine") == []
+    assert {s for s, _ in plan.cells(config, "mine")} == {"full", "random", "coreset", "infoverse_dpp"}
+    assert plan.metric_of(config, "mine") == "pearson"
+    reasons = plan.unmeasured(config, "mine")
+    assert reasons.keys() == {"training_dynamics", "ensemble", "mc_dropout", "label_quality", "knn_shapley"}
+    assert set(reasons.values()) == {"needs classes, which a regression has not"}
+    raw = change(raw, ["meta_information", "families"], ["static", "label_quality"])
+    assert "none of them says which labels of 'mine' are wrong, add regression_dynamics" in fault(raw)
 
 
 def test_several_faults_are_a_line_each(raw):

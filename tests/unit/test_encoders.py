@@ -61,6 +61,17 @@ def test_text_vectors_are_mean_pooled_hidden_states(texts: pd.DataFrame, tiny: P
         np.testing.assert_allclose(found[row], mean / np.linalg.norm(mean), atol=1e-5)
 
 
+def test_a_choice_is_embedded_with_all_its_options(texts: pd.DataFrame, tiny: Path, tmp_path: Path) -> None:
+    options = [[text, "other"] for text in texts["text"][::-1]]
+    joined = [" / ".join(two) for two in options]
+    found = _embed(texts.assign(options=options), tmp_path, model=str(tiny))
+    np.testing.assert_array_equal(found, _embed(texts.assign(text_b=joined), tmp_path, model=str(tiny)))
+    both = _embed(texts.assign(text_b=texts["text"], options=options), tmp_path, model=str(tiny))
+    after = [" ".join(filter(None, pair)) for pair in zip(texts["text"], joined, strict=True)]
+    np.testing.assert_array_equal(both, _embed(texts.assign(text_b=after), tmp_path, model=str(tiny)))
+    assert not np.allclose(found, both)
+
+
 def test_max_length_cuts_texts(texts: pd.DataFrame, tiny: Path, tmp_path: Path) -> None:
     cut = pd.DataFrame({"text": [" ".join(text.split()[:3]) for text in texts["text"]]})
     np.testing.assert_allclose(

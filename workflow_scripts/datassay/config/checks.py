@@ -103,6 +103,9 @@ def _model_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str |
             model = known.get(name)
             if model is None:
                 continue
+            if dataset.task == "multiple_choice" and model.recipe != "finetune":
+                text = f"model '{name}' cannot choose among options, only recipe finetune reads them"
+                yield f"datasets[{dataset.name}].models", text
             taken = {"model": (name, model.modality), "encoder": (model.encoder, encoders.get(str(model.encoder)))}
             for what, (who, modality) in taken.items():
                 if modality not in (None, dataset.modality):

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def text_encoder(examples: "pd.DataFrame", settings: Encoder) -> "Encode":
-    """Return rows -> float32 [n, d]. Pairs (text, text_b) go through the tokenizer's own pair encoding."""
+    """Return rows -> float32 [n, d]: one vector of each example as a whole.
+
+    Pairs (text, text_b) go through the tokenizer's own pair encoding; options follow the second text, " / " between
+    them, so that the vector of a multiple choice is that of the question with all of its answers.
+    """
     with loading(settings.model):
         model = SentenceTransformer(
             model_source(settings.model),
@@ -28,7 +32,7 @@ def text_encoder(examples: "pd.DataFrame", settings: Encoder) -> "Encode":
         model.bfloat16()
     length = min(settings.max_length, model.max_seq_length or settings.max_length)
     texts = examples["text"].fillna("").astype(str).to_numpy(object)
-    pairs = examples["text_b"].fillna("").astype(str).to_numpy(object) if "text_b" in examples else None
+    pairs = _second_texts(examples)
 
     def encode(rows: np.ndarray) -> np.ndarray:
         tokens = model.tokenizer(
@@ -47,6 +51,14 @@ def text_encoder(examples: "pd.DataFrame", settings: Encoder) -> "Encode":
         return vectors
 
     return encode
+
+
+def _second_texts(examples: "pd.DataFrame") -> np.ndarray | None:
+    parts = [examples["text_b"].fillna("").astype(str)] if "text_b" in examples else []
+    parts += [examples["options"].map(" / ".join)] if "options" in examples else []
+    if not parts:
+        return None
+    return np.array([" ".join(filter(None, texts)) for texts in zip(*parts, strict=True)], dtype=object)
 
 
 def _forward(model: SentenceTransformer, tokens: dict[str, list[list[int]]]) -> np.ndarray:
