@@ -20,6 +20,8 @@ except ConfigError as error:
     print(f"error: {error}".replace("\n", "\nerror: "), file=sys.stderr)
     sys.exit(1)
 
+LANGUAGE_MODEL = CONFIG.meta_information.language_model
+
 
 wildcard_constraints:
     dataset=plan.names_pattern(CONFIG.datasets),
@@ -82,14 +84,6 @@ def ranking_inputs(wildcards):
     """What a strategy ranks by."""
     about = plan.strategy_of(CONFIG, wildcards.strategy)
     return plan.method_inputs(CONFIG, about, wildcards.dataset, wildcards.model)
-
-
-def likelihood_inputs(wildcards):
-    """The examples, and the features of the model where the likelihood is theirs."""
-    source = plan.likelihood_source(CONFIG, wildcards.dataset)
-    names = ["features"] if source == {"kind": "features"} else []
-    arrays = plan.array_paths(CONFIG, wildcards.dataset, wildcards.model, names)
-    return {"examples": path("examples", dataset=wildcards.dataset), **arrays}
 
 
 def map_inputs(wildcards, space):

@@ -6,6 +6,7 @@ PROVIDES: one parquet per measure family; infoverse.parquet, their join, and inf
 
 
 localrules:
+    score_features,
     measure,
     join_infoverse,
 
@@ -22,26 +23,52 @@ rule meta_information:
 
 
 rule score_likelihood:
-    """Score how expected each train example is: by a masked language model, or by the density of image features."""
+    """Score how expected each train text is, by a language model; a killed job goes on where it was."""
     input:
-        unpack(likelihood_inputs),
+        examples=path("examples"),
     output:
-        log_likelihood=path("log_likelihood"),
+        log_likelihood=path("text_likelihood"),
     log:
-        "results/logs/score_likelihood/{dataset}/{model}.log",
+        "results/logs/score_likelihood/{dataset}.log",
     benchmark:
-        "results/benchmarks/score_likelihood/{dataset}/{model}.tsv"
+        "results/benchmarks/score_likelihood/{dataset}.tsv"
     params:
-        source=lambda wildcards: plan.likelihood_source(CONFIG, wildcards.dataset),
+        settings=LANGUAGE_MODEL.scoring() if LANGUAGE_MODEL else None,
         version=version("score_likelihood"),
-    threads: 1
+    threads: LANGUAGE_MODEL.threads if LANGUAGE_MODEL else 1
     resources:
         mem_mb=doubling(6000),
         runtime=doubling(240),
+        gpu=LANGUAGE_MODEL.gpu if LANGUAGE_MODEL else 0,
     conda:
         "../envs/core.yaml"
     script:
         "../workflow_scripts/score_likelihood.py"
+
+
+rule score_features:
+    """Score how expected each train image is, by the density of its features."""
+    input:
+        examples=path("examples"),
+        features=lambda wildcards: plan.array_paths(CONFIG, wildcards.dataset, wildcards.model, ["features"])[
+            "features"
+        ],
+    output:
+        log_likelihood=path("feature_likelihood"),
+    log:
+        "results/logs/score_features/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/score_features/{dataset}/{model}.tsv"
+    params:
+        version=version("score_features"),
+    threads: 1
+    resources:
+        mem_mb=doubling(6000),
+        runtime=doubling(60),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/score_features.py"
 
 
 rule measure:

@@ -40,13 +40,13 @@ EDITS = {
     ),
     "epochs of the measured model": (
         {"recipe: cnn, epochs: 3": "recipe: cnn, epochs: 4"},
-        {"train": 2, "measure": 6, "score_likelihood": 1, "join_infoverse": 1, "rank_examples": 2, "retrain": 2,
+        {"train": 2, "measure": 6, "score_features": 1, "join_infoverse": 1, "rank_examples": 2, "retrain": 2,
          "summarise_pruning": 1, **REPORT},
     ),
     "the noise of one data set": (
         {"rate: 0.1}\n    models: [cnn]": "rate: 0.2}\n    models: [cnn]"},
         {"prepare_dataset": 1, "plot_data_card": 1, "embed": 1, "find_neighbors": 1, "build_index": 1, "train": 2,
-         "measure": 6, "score_likelihood": 1, "join_infoverse": 1, "value": 1, "rank_examples": 4, "retrain": 4,
+         "measure": 6, "score_features": 1, "join_infoverse": 1, "value": 1, "rank_examples": 4, "retrain": 4,
          "summarise_pruning": 1, **REPORT},
     ),
     "GPUs and threads": ({"recipe: cnn, epochs: 3": "recipe: cnn, gpu: 1, retrain: image_head, epochs: 3", "mc_passes: 3, retrain: image_head}": "mc_passes: 3}"}, {}),

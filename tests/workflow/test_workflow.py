@@ -22,13 +22,15 @@ def test_a_config_with_everything_on_can_be_planned(tmp_path):
     (tmp_path / "pictures").mkdir()
     project.configure("everything", ALL=", ".join(methods("strategy")))
     planned = project.planned()
-    pairs = 15  # 9 of texts (one data set with one model), 6 of images
+    texts, images = 9, 12  # pairs of a data set and a model; one of the text data sets has one model
+    pairs = texts + images
     strategies = len(methods("strategy")) - 1
     assert planned["prepare_dataset"] == 8
     assert planned["measure"] == pairs * 6
     assert planned["retrain"] == pairs * (strategies * 3 + 1)
     assert planned["rank_examples"] == pairs * (strategies + 1)
-    assert planned["score_likelihood"] == pairs
+    assert planned["score_likelihood"] == 5, "of texts once per data set"
+    assert planned["score_features"] == images
 
 
 def test_everything_that_was_promised_is_there(finished):

@@ -30,6 +30,7 @@ BLOCKS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("models[] with recipe: cnn", config.Cnn, "Train a small convolutional network on small images."),
     ("models[] with recipe: resnet", config.ResNet, "Train a residual network on small images."),
     ("meta_information", config.MetaInformation, ""),
+    ("meta_information.language_model", config.LanguageModel, ""),
     ("neighbors", config.Neighbors, ""),
     ("map", config.Map, ""),
     ("valuation", config.Valuation, ""),

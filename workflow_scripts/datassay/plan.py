@@ -160,14 +160,11 @@ def options_of(config: Config, kind: Kind, name: str) -> dict[str, Any]:
     return canonical({**about.options, **block.get(name, {})})
 
 
-def likelihood_source(config: Config, dataset_name: str) -> dict[str, Any] | None:
-    """Return what the likelihood of a data set's examples is computed from; None where nothing is configured."""
-    if one(config.datasets, dataset_name).modality == "image":
-        return {"kind": "features"}
-    block = config.meta_information
-    if block.language_model is None:
-        return None
-    return {"kind": "masked", "model": block.language_model, "revision": block.language_model_revision}
+def likelihood_file(config: Config, dataset: str, model: str) -> str | None:
+    """Return what holds the likelihood of a data set's examples; None where no language model says it of texts."""
+    if one(config.datasets, dataset).modality == "image":
+        return path("feature_likelihood", dataset=dataset, model=model)
+    return path("text_likelihood", dataset=dataset) if config.meta_information.language_model else None
 
 
 def array_paths(config: Config, dataset: str, model: str, names: list[str]) -> dict[str, str | list[str]]:
@@ -189,16 +186,15 @@ def array_paths(config: Config, dataset: str, model: str, names: list[str]) -> d
         "embeddings": path("embeddings", **encoder),
         "embedding_neighbors": path("embedding_neighbors", **encoder),
         "embedding_distances": path("embedding_neighbors", **encoder),
-        "log_likelihood": path("log_likelihood", **place),
         "infoverse": path("infoverse", **place),
     }
     files |= {name: path("values", **place, estimator=name) for name in methods("estimator")}
     columns = {column.name: family for family, about in methods("measure").items() for column in about.columns}
     wanted = {}
     for name in names:
-        if name == "log_likelihood" and likelihood_source(config, dataset) is None:
-            continue
-        if name in files:
+        if name == "log_likelihood":
+            wanted |= {name: file} if (file := likelihood_file(config, dataset, model)) else {}
+        elif name in files:
             wanted[name] = files[name]
         elif name in columns:
             wanted[name] = path("family", **place, family=columns[name])

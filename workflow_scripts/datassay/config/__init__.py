@@ -18,6 +18,7 @@ from datassay.config.models import (
     FinetuneImage,
     Head,
     Index,
+    LanguageModel,
     Model,
     ResNet,
     Training,
@@ -39,6 +40,7 @@ __all__ = [
     "FinetuneImage",
     "Head",
     "Index",
+    "LanguageModel",
     "Map",
     "MetaInformation",
     "Model",
@@ -67,11 +69,9 @@ class MetaInformation(Block):
          "regression_dynamics"],
         description="measure families; each is one file; what means nothing in the task of a data set is left out",
     )  # fmt: skip
-    language_model: str | None = Field(
-        None,
-        description="masked language model (hub name or folder) for pseudo_log_likelihood of texts; none: left out",
+    language_model: LanguageModel | None = Field(
+        None, description="language model for pseudo_log_likelihood of texts; none: left out"
     )
-    language_model_revision: str | None = Field(None, description="commit of the hub model to pin")
     options: Options = Field(default_factory=dict, description="options of a family: {static: {k: 5}}")
 
 

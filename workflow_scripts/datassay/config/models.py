@@ -66,6 +66,27 @@ class Encoder(Block):
         return self.params("threads", "gpu", "index")
 
 
+class LanguageModel(Block):
+    """Says how expected a text is."""
+
+    model: str = Field(description="masked (BERT) or causal (GPT-2) language model: a hub name or a local folder")
+    revision: str | None = Field(None, description="commit of the hub model to pin")
+    mode: Literal["masked", "unmasked"] = Field(
+        "masked",
+        description="of a masked model: every token masked in turn, one pass each, or one pass with nothing masked; a "
+        "causal model reads from left to right",
+    )
+    max_length: Annotated[int, Field(gt=0)] = Field(128, description="tokens kept per text (or pair)")
+    tokens_per_batch: Annotated[int, Field(gt=0)] = Field(8192, description="tokens per forward pass")
+    precision: Literal["auto", "float32", "bf16"] = Field("auto", description="auto: bf16 where the GPU has it")
+    threads: Annotated[int, Field(gt=0)] = Field(1, description="CPU threads; the last bits of results depend on it")
+    gpu: Annotated[int, Field(ge=0)] = Field(0, description="GPUs the job asks for")
+
+    def scoring(self) -> dict[str, Any]:
+        """Return the part that decides what the scores are."""
+        return self.params("threads", "gpu")
+
+
 class Training(Block):
     """What every recipe has in common."""
 

@@ -1,105 +1,253 @@
-"""How expected a text is: its pseudo-log-likelihood under a masked language model.
+"""How expected a text is in the eyes of a language model with its pretrained weights.
 
 Source: Salazar et al., ACL 2020 (arXiv 1910.14659), used by infoVerse (Kim et al., ACL 2023) as column 22.
 """
 
+import inspect
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from datassay.checkpoints import Checkpoints, unit_done
+from datassay.config import LanguageModel
+from datassay.encoders.backbones import loading, model_source, resolve_precision
 from datassay.errors import DatassayError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
 logger = logging.getLogger(__name__)
-TOKENS_PER_BATCH = 8192  # bounds the memory of one forward pass, whatever the lengths of the texts
-TEXTS_PER_SHARD = 512
+UNIT_TOKENS = 1 << 20  # tokens that go through the model between two saves
+TOLERANCE = 1e-3  # of the largest log-probability, between the narrow and the plain path
+Batch = tuple[np.ndarray, np.ndarray]
 
 
-def pseudo_log_likelihood(examples: "pd.DataFrame", source: Mapping[str, Any], progress: Checkpoints) -> np.ndarray:
-    """Return the mean over content tokens j of log P(x_j | all other tokens), float32 [n].
+def pseudo_log_likelihood(examples: "pd.DataFrame", settings: LanguageModel, progress: Checkpoints) -> np.ndarray:
+    """Return the mean log-probability (nats) of the content tokens of every text, float32 [n].
 
-    examples: columns text and, for pairs, text_b. source: {"model": hub name or folder, "revision": commit or None}.
-    Token j is masked and predicted by the masked language model with its pretrained weights, dropout off. A text
-    without content tokens scores 0. One forward row per token: time O(tokens x length), memory O(TOKENS_PER_BATCH).
+    examples: columns text and, for pairs, text_b, which go through the tokenizer's own pair encoding. Content is what
+    the tokenizer did not add; a text without any scores 0. Three ways, each with the pretrained weights, dropout off:
+
+    - a masked model with mode "masked": log P(x_j | all other tokens), one pass per token with that token masked;
+    - a masked model with mode "unmasked": the same of one pass in which nothing is masked, so that the model sees
+      what it predicts: cheap, and closer to 0;
+    - a causal model (mode does not matter): log P(x_j | x_<j) of one pass behind its start token; where its tokenizer
+      has none, the first token counts as given.
+
+    Texts are sorted by length and batches hold up to tokens_per_batch tokens, which changes results by rounding only.
+    Time: passes x length, where passes are the content tokens (masked) or one per text. Memory O(tokens_per_batch).
+    Raises DatassayError for a model that cannot be loaded, is an encoder-decoder or lacks pretrained weights.
     """
     import torch
 
-    tokenizer, model = _load(source)
-    pair = [examples["text_b"].tolist()] if "text_b" in examples else []
-    encoded = tokenizer(examples["text"].tolist(), *pair, truncation=True, return_special_tokens_mask=True)
-    ids = [np.array(row) for row in encoded["input_ids"]]
-    content = [np.flatnonzero(np.array(row) == 0) for row in encoded["special_tokens_mask"]]
-    order = np.argsort([len(row) for row in ids], kind="stable")
-    scores = np.zeros(len(ids), np.float32)
-    started = time.monotonic()
-    for number, start in enumerate(range(0, len(order), TEXTS_PER_SHARD)):
-        shard = order[start : start + TEXTS_PER_SHARD]
-        record = progress.load(f"shard{number}")
+    language = _Language(settings)
+    texts = _encode(examples, language, settings)
+    scores = np.zeros(len(texts.ids), np.float32)
+    order = np.argsort([-len(ids) for ids in texts.ids], kind="stable")
+    passes = np.array([len(texts.places[i]) if language.masked_one_by_one else 1 for i in order])
+    units = np.cumsum(passes * [len(texts.ids[i]) for i in order]) // UNIT_TOKENS
+    started, done = time.monotonic(), 0
+    for unit in np.unique(units):
+        rows = order[units == unit]
+        record = progress.load(f"unit{unit}")
         if record is None:
             with torch.inference_mode():
-                sums = _score([ids[i] for i in shard], [content[i] for i in shard], tokenizer, model)
-            record = {"scores": sums}
-            progress.save(f"shard{number}", record)
-            unit_done("likelihood_shard")
-        scores[shard] = record["scores"]
-        done = min(start + TEXTS_PER_SHARD, len(order))
+                record = {"scores": _means(rows, texts, language, settings)}
+            progress.save(f"unit{unit}", record)
+            unit_done("likelihood_unit")
+        scores[rows] = record["scores"]
+        done += len(rows)
         logger.info("likelihood: %d of %d texts (%.0f s)", done, len(order), time.monotonic() - started)
     return scores
 
 
-def _load(source: Mapping[str, Any]) -> tuple[Any, Any]:
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
+@dataclass(frozen=True)
+class _Texts:
+    """Per text: its token ids, the segments (None where the model has none), and the places of its content tokens."""
 
-    name, revision = source["model"], source.get("revision")
+    ids: list[np.ndarray]
+    segments: list[np.ndarray] | None
+    places: list[np.ndarray]
+
+
+class _Language:
+    """A language model, and how the log-probability of a token is read from it."""
+
+    def __init__(self, settings: LanguageModel) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+
+        source = model_source(settings.model)
+        with loading(settings.model):
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(source, revision=settings.revision)
+            self.causal = _is_causal(source, settings)
+            kind: Any = AutoModelForCausalLM if self.causal else AutoModelForMaskedLM
+            self.model, report = kind.from_pretrained(
+                source, revision=settings.revision, dtype=torch.float32, output_loading_info=True
+            )
+        if missing := sorted(report["missing_keys"]):
+            _fail(settings, f"it has no pretrained {missing[0]}, so that it is no language model")
+        self.masked_one_by_one = not self.causal and settings.mode == "masked"
+        if self.masked_one_by_one and self.tokenizer.mask_token_id is None:
+            _fail(settings, "its tokenizer has no mask token, set mode: unmasked")
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model.eval().to(self.device)
+        self.bf16 = resolve_precision(settings.precision) == "bf16"
+        self.taken = inspect.signature(self.model.forward).parameters
+        self.narrow: bool | None = None
+
+    def log_probabilities(self, inputs: dict[str, "torch.Tensor"], where: Batch, truth: np.ndarray) -> np.ndarray:
+        """Return log P of the tokens truth [k] at `where` (sequences [k], places [k]), float32 [k].
+
+        The head is run at these places alone, unless a first comparison shows that it needs the others as well.
+        """
+        if self.narrow is None:
+            plain = self._read(inputs, where, truth, narrow=False)
+            try:
+                difference = np.abs(self._read(inputs, where, truth, narrow=True) - plain).max(initial=0)
+            except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+                difference = np.inf
+            self.narrow = bool(difference <= TOLERANCE * np.abs(plain).max(initial=1))
+            return plain
+        return self._read(inputs, where, truth, self.narrow)
+
+    def _read(self, inputs: dict[str, "torch.Tensor"], where: Batch, truth: np.ndarray, narrow: bool) -> np.ndarray:
+        import torch
+
+        sequences, places = (torch.from_numpy(array).to(self.device) for array in where)
+        wanted = torch.from_numpy(truth).to(self.device)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
+            if narrow:
+                with _only(self.model.base_model, lambda hidden: hidden[sequences, places][None]):
+                    logits = self.model(**inputs).logits[0].float()
+            else:
+                logits = self.model(**inputs).logits[sequences, places].float()
+        own = logits.gather(1, wanted[:, None])[:, 0]
+        return (own - logits.logsumexp(dim=1)).cpu().numpy()
+
+
+def _is_causal(source: str, settings: LanguageModel) -> bool:
+    """Tell a causal from a masked model by its config."""
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    config = AutoConfig.from_pretrained(source, revision=settings.revision)
+    if config.is_encoder_decoder:
+        _fail(settings, f"'{config.model_type}' is an encoder-decoder, name a masked or a causal model")
+    if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
+        return False
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        _fail(settings, f"'{config.model_type}' is no language model, name a masked or a causal one")
+    return True
+
+
+def _fail(settings: LanguageModel, reason: str) -> None:
+    raise DatassayError(f"meta_information.language_model: '{settings.model}': {reason}")
+
+
+@contextmanager
+def _only(base: Any, choose: Callable[["torch.Tensor"], "torch.Tensor"]) -> Iterator[None]:
+    """Let the head of a model see a part of the hidden states [n, length, width] only."""
+
+    def cut(_module: Any, _args: Any, output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (choose(output[0]), *output[1:])
+        output.last_hidden_state = choose(output.last_hidden_state)
+        return output
+
+    hook = base.register_forward_hook(cut)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-        model, report = AutoModelForMaskedLM.from_pretrained(name, revision=revision, output_loading_info=True)
-    except (OSError, ValueError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise DatassayError(f"meta_information.language_model: cannot load '{name}': {reason}") from error
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])[0]
-        raise DatassayError(
-            f"meta_information.language_model: '{name}' has no pretrained {missing}, it is no masked language model"
-        )
-    if tokenizer.mask_token_id is None:
-        raise DatassayError(f"meta_information.language_model: the tokenizer of '{name}' has no mask token")
-    return tokenizer, model.eval()
+        yield
+    finally:
+        hook.remove()
 
 
-def _score(ids: Sequence[np.ndarray], content: Sequence[np.ndarray], tokenizer: Any, model: Any) -> np.ndarray:
-    """Return the mean log-probability of the content tokens of each text, float32."""
+def _encode(examples: "pd.DataFrame", language: _Language, settings: LanguageModel) -> _Texts:
+    """Tokenise; special tokens written out in a text are plain text. A causal model gets its start token in front."""
+    tokenizer = language.tokenizer
+    columns = [examples[name].fillna("").astype(str).tolist() for name in ("text", "text_b") if name in examples]
+    bare = tokenizer.num_special_tokens_to_add(pair=len(columns) == 2) == 0
+    if bare and len(columns) == 2:
+        columns[1] = [f" {text}" for text in columns[1]]  # nothing else marks the border
+    start = tokenizer.bos_token_id if bare and language.causal else None
+    found = tokenizer(
+        *columns,
+        truncation="longest_first",
+        max_length=min(settings.max_length, tokenizer.model_max_length) - (start is not None),
+        return_special_tokens_mask=True,
+        split_special_tokens=True,
+    )
+    ids = [np.array(row, dtype=np.int64) for row in found["input_ids"]]
+    places = [np.flatnonzero(np.array(row) == 0) for row in found["special_tokens_mask"]]
+    segments = None
+    if "token_type_ids" in found and "token_type_ids" in language.taken:
+        segments = [np.array(row, dtype=np.int64) for row in found["token_type_ids"]]
+    if start is not None:
+        ids, places = [np.concatenate([[start], row]) for row in ids], [row + 1 for row in places]
+    if language.causal:
+        places = [row[row > 0] for row in places]
+    return _Texts(ids, segments, places)
+
+
+def _means(rows: np.ndarray, texts: _Texts, language: _Language, settings: LanguageModel) -> np.ndarray:
+    """Return the mean log-probability of the content tokens of some texts, longest first, float32."""
     import torch
 
-    sums = np.zeros(len(ids))
-    jobs = [(text, position) for text, positions in enumerate(content) for position in positions]
-    for batch in _batches(jobs, ids):
-        width = max(len(ids[text]) for text, _ in batch)
-        tokens = np.full((len(batch), width), tokenizer.pad_token_id or 0)
-        mask = np.zeros_like(tokens)
-        for row, (text, position) in enumerate(batch):
-            tokens[row, : len(ids[text])] = ids[text]
-            tokens[row, position] = tokenizer.mask_token_id
-            mask[row, : len(ids[text])] = 1
-        logits = model(input_ids=torch.from_numpy(tokens), attention_mask=torch.from_numpy(mask)).logits
-        rows = torch.arange(len(batch))
-        at_mask = logits[rows, torch.tensor([position for _, position in batch])].float().log_softmax(-1)
-        truth = torch.tensor([int(ids[text][position]) for text, position in batch])
-        np.add.at(sums, [text for text, _ in batch], at_mask[rows, truth].double().numpy())
-    counts = np.array([len(positions) for positions in content])
-    return (sums / np.maximum(counts, 1)).astype(np.float32)
+    sums = np.zeros(len(texts.ids))
+    for owners, places in _passes(rows, texts, language, settings.tokens_per_batch):
+        tokens, mask = _padded([texts.ids[i] for i in owners], language.tokenizer.pad_token_id or 0)
+        arrays = {"input_ids": tokens, "attention_mask": mask}
+        if texts.segments is not None:
+            arrays["token_type_ids"] = _padded([texts.segments[i] for i in owners], 0)[0]
+        sequences = np.repeat(np.arange(len(owners)), [len(p) for p in places])
+        found = np.concatenate(places)
+        truth = tokens[sequences, found]
+        if language.masked_one_by_one:
+            tokens[sequences, found] = language.tokenizer.mask_token_id
+        inputs = {key: torch.from_numpy(array).to(language.device) for key, array in arrays.items()}
+        read = (sequences, found - 1 if language.causal else found)
+        try:
+            scores = language.log_probabilities(inputs, read, truth)
+        except torch.cuda.OutOfMemoryError as error:
+            text = f"CUDA out of memory with {tokens.size} tokens at a time, lower tokens_per_batch"
+            raise DatassayError(f"meta_information.language_model: {text}") from error
+        np.add.at(sums, np.asarray(owners)[sequences], scores.astype(np.float64))
+    counts = np.array([len(texts.places[i]) for i in rows])
+    return (sums[rows] / np.maximum(counts, 1)).astype(np.float32)
 
 
-def _batches(jobs: Sequence[tuple[int, int]], ids: Sequence[np.ndarray]) -> Iterator[Sequence[tuple[int, int]]]:
-    """Cut jobs, which come with rising text length, into batches of at most TOKENS_PER_BATCH tokens."""
-    start = 0
-    for end in range(1, len(jobs) + 1):
-        if end == len(jobs) or (end + 1 - start) * len(ids[jobs[end][0]]) > TOKENS_PER_BATCH:
-            yield jobs[start:end]
-            start = end
+def _passes(
+    rows: np.ndarray, texts: _Texts, language: _Language, budget: int
+) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    """Yield batches of at most `budget` tokens: which text each sequence holds, and the places to read in it."""
+    owners: list[int] = []
+    places: list[np.ndarray] = []
+    width = 0
+    for row in rows:
+        for part in texts.places[row][:, None] if language.masked_one_by_one else [texts.places[row]]:
+            if len(part) == 0:
+                continue
+            longest = max(width, len(texts.ids[row]))
+            if owners and longest * (len(owners) + 1) > budget:
+                yield owners, places
+                owners, places, longest = [], [], len(texts.ids[row])
+            width = longest
+            owners.append(int(row))
+            places.append(part)
+    if owners:
+        yield owners, places
+
+
+def _padded(rows: list[np.ndarray], filler: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows int64 [n, longest], filled up on the right, and a mask of what is real."""
+    out = np.full((len(rows), max(map(len, rows))), filler, np.int64)
+    mask = np.zeros_like(out)
+    for number, row in enumerate(rows):
+        out[number, : len(row)], mask[number, : len(row)] = row, 1
+    return out, mask
