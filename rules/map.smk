@@ -22,9 +22,9 @@ rule map_model:
     benchmark:
         "results/benchmarks/map_model/{dataset}/{model}/{space}.tsv"
     params:
-        settings=CONFIG.map.params("spaces"),
+        settings=CONFIG.map.params("spaces", "threads"),
         version=version("map"),
-    threads: 4
+    threads: CONFIG.map.threads
     resources:
         mem_mb=doubling(4000),
         runtime=doubling(120),
@@ -48,9 +48,9 @@ rule map_embeddings:
     benchmark:
         "results/benchmarks/map_embeddings/{dataset}/{encoder}.tsv"
     params:
-        settings=CONFIG.map.params("spaces"),
+        settings=CONFIG.map.params("spaces", "threads"),
         version=version("map"),
-    threads: 4
+    threads: CONFIG.map.threads
     resources:
         mem_mb=doubling(4000),
         runtime=doubling(120),

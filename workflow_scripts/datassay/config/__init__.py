@@ -24,6 +24,7 @@ from datassay.config.models import (
     Training,
     training_settings,
 )
+from datassay.config.valuation import Sampling, SamplingStop, Valuation
 
 __all__ = [
     "RECIPES",
@@ -36,6 +37,7 @@ __all__ = [
     "Dataset",
     "Detection",
     "Encoder",
+    "Explorer",
     "Finetune",
     "FinetuneImage",
     "Head",
@@ -50,6 +52,8 @@ __all__ = [
     "Pruning",
     "Report",
     "ResNet",
+    "Sampling",
+    "SamplingStop",
     "SplitSettings",
     "Training",
     "Valuation",
@@ -73,13 +77,6 @@ class MetaInformation(Block):
         None, description="language model for pseudo_log_likelihood of texts; none: left out"
     )
     options: Options = Field(default_factory=dict, description="options of a family: {static: {k: 5}}")
-
-
-class Valuation(Block):
-    """The data values to estimate."""
-
-    estimators: list[Name] = Field(["knn_shapley"], description="estimators; each is one file")
-    options: Options = Field(default_factory=dict, description="options of an estimator: {knn_shapley: {k: 10}}")
 
 
 class ByColumn(Block):
@@ -140,12 +137,29 @@ class Map(Block):
         750, description="steps; in the first third clusters are exaggerated"
     )
     seed: int = Field(0, description="seed of the start")
+    threads: Annotated[int, Field(gt=0)] = Field(
+        1, description="CPU threads, worth it from some 10,000 rows; the last bits of results depend on it"
+    )
+
+
+class Explorer(Block):
+    """The map as a web page: one file per data set that needs no network."""
+
+    enabled: bool = Field(True, description="write it")
+    thumbnail: Annotated[int, Field(ge=8, le=256)] = Field(
+        64, description="longest side of an image on the page, in pixels; smaller images are left as they are"
+    )
+    text_length: Annotated[int, Field(ge=20)] = Field(600, description="characters of a text that are shown")
+    max_points: Annotated[int, Field(ge=1)] = Field(
+        50_000, description="points; of more rows a sample is shown, by label in proportion, and the page says so"
+    )
 
 
 class Report(Block):
     """What people see."""
 
     suspicious: Annotated[int, Field(gt=0)] = Field(5, description="most suspicious examples shown at the end of a run")
+    explorer: Explorer = Field(default_factory=Explorer, description="the map as a web page")
 
 
 class Config(Block):
