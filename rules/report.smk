@@ -11,6 +11,7 @@ localrules:
     score_detection,
     list_suspicious,
     plot_report,
+    build_explorer,
     summarise,
 
 
@@ -31,6 +32,7 @@ rule report:
         [path(name, dataset=d.name) for d in CONFIG.datasets for name in ("assay", "assay_csv")],
         [path(name, dataset=d, model=m) for d, m in plan.pairs(CONFIG) for name in ("detection", "suspicious")],
         [path("figure", dataset=d, model=m, figure=f) for d, m in plan.pairs(CONFIG) for f in FIGURES],
+        [path("explorer", dataset=d.name) for d in CONFIG.datasets if CONFIG.report.explorer.enabled],
         rules.data.input,
         rules.pruning.input,
         path("summary"),
@@ -153,6 +155,35 @@ rule plot_report:
         "../envs/core.yaml"
     script:
         "../workflow_scripts/plot_report.py"
+
+
+rule build_explorer:
+    """Build the web page on which the maps are coloured, filtered, searched and selected from."""
+    input:
+        unpack(lambda wildcards: plan.explorer_inputs(CONFIG, wildcards.dataset)),
+    output:
+        explorer=report(
+            path("explorer"),
+            caption="../report/explorer.rst",
+            category="Map",
+            labels={"data set": "{dataset}", "figure": "interactive map"},
+        ),
+    log:
+        "results/logs/build_explorer/{dataset}.log",
+    benchmark:
+        "results/benchmarks/build_explorer/{dataset}.tsv"
+    params:
+        settings=CONFIG.report.explorer.params("enabled"),
+        spaces=lambda wildcards: list(plan.explorer_spaces(CONFIG, wildcards.dataset)),
+        version=version("explorer"),
+    threads: 1
+    resources:
+        mem_mb=doubling(4000),
+        runtime=doubling(30),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/build_explorer.py"
 
 
 rule summarise:

@@ -229,6 +229,25 @@ def report_params(config: Config, dataset_name: str) -> dict[str, Any]:
     }
 
 
+def explorer_inputs(config: Config, dataset: str) -> dict[str, Any]:
+    """Return what the page of a data set is built from: its maps (see `explorer_spaces`), what its main model says."""
+    names = ("examples", "card", "assay")
+    main = models_of(config, one(config.datasets, dataset))[0].name
+    logits = array_paths(config, dataset, main, ["logits"])
+    maps = list(explorer_spaces(config, dataset).values())
+    return {name: path(name, dataset=dataset) for name in names} | logits | {"maps": maps}
+
+
+def explorer_spaces(config: Config, dataset: str) -> dict[str, str]:
+    """Return name -> file of every map of a data set; those of models but the main one end in ".{model}"."""
+    spaces: dict[str, str] = {}
+    for place, model in enumerate(models_of(config, one(config.datasets, dataset))):
+        for space, file in map_files(config, dataset, model.name).items():
+            if file not in spaces.values():
+                spaces[f"{space}.{model.name}" if place else space] = file
+    return spaces
+
+
 def infoverse_families(config: Config, dataset_name: str) -> list[str]:
     """Return the families of the config that hold infoVerse columns of a data set's task."""
     from datassay.measures.infoverse import POINT_COLUMNS

@@ -28,6 +28,7 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "summarise_cleaning": (1, ("cleaning/summary.py",)),
     "follow_removals": (1, ("cleaning/curves.py",)),
     "report": (1, ("reporting",)),
+    "explorer": (1, ("reporting/explorer",)),
 }
 PACKAGE = Path(__file__).parent
 NO_RESULTS = ("config", "errors.py", "registry.py", "checkpoints.py", "storage.py")  # no result follows from these
@@ -53,7 +54,7 @@ def current() -> dict[str, list[object]]:
 
 def _with_imports(paths: tuple[str, ...]) -> list[Path]:
     """Return the files of a source and, again and again, the library's own files that they import."""
-    pending = [file for path in paths for file in (sorted((PACKAGE / path).rglob("*.py")) or [PACKAGE / path])]
+    pending = [file for path in paths for file in (_sources(PACKAGE / path) or [PACKAGE / path])]
     found: set[Path] = set()
     while pending:
         file = pending.pop()
@@ -64,6 +65,10 @@ def _with_imports(paths: tuple[str, ...]) -> list[Path]:
             place = PACKAGE / module.replace(".", "/")
             pending += [place.with_suffix(".py"), place / "__init__.py"]
     return sorted(found)
+
+
+def _sources(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.suffix in (".py", ".js", ".css", ".html"))
 
 
 def differences(lock: Mapping[str, list[object]]) -> list[str]:
@@ -85,8 +90,10 @@ def _digest(files: list[Path]) -> str:
 
 
 def _code(file: Path) -> str:
-    """Return a file's lines without docstrings, comment lines and blank lines, the same under every Python."""
+    """Return a Python file's lines without docstrings, comment lines and blank lines, the same under every Python."""
     text = file.read_text(encoding="utf-8")
+    if file.suffix != ".py":
+        return text
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     for_people: set[int] = set()
     for node in ast.walk(ast.parse(text)):
