@@ -150,6 +150,30 @@ def test_frozen_weights_and_statistics_stay(kind: str, examples: pd.DataFrame, t
         run(examples, finetune(tiny / kind, freeze_layers=3), tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["ours", "resnet", "dropping"])
+def test_passes_from_the_features_are_passes_of_the_network(
+    kind: str, examples: pd.DataFrame, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoModelForImageClassification
+
+    from datassay.training import _record
+
+    backbone = tiny / kind
+    if kind == "dropping":  # dropout inside the network: what the head reads differs from pass to pass
+        backbone = tmp_path / kind
+        model = AutoModelForImageClassification.from_pretrained(tiny / "vit")
+        model.config.hidden_dropout_prob = 0.3
+        model.save_pretrained(backbone)
+    settings = resnet() if kind == "ours" else finetune(backbone)
+    top_pass, used = _record._top_pass, []
+    monkeypatch.setattr(_record, "_top_pass", lambda *args: (used.append(args), top_pass(*args))[1])
+    quick = run(examples, settings, tmp_path)
+    assert len(used) == (0 if kind == "dropping" else 3)
+    monkeypatch.setattr(_record, "_top_pass", lambda run, _: _record.predict(run, used_rows).logits)
+    used_rows = np.flatnonzero(examples["split"] == "train")
+    np.testing.assert_allclose(run(examples, settings, tmp_path).mc_logits, quick.mc_logits, atol=1e-5)
+
+
 def test_small_images_are_enlarged_and_the_places_of_a_vit_with_them(
     examples: pd.DataFrame, tiny: Path, tmp_path: Path
 ) -> None:

@@ -186,7 +186,6 @@ class ResNet(SmallImages):
 
     recipe: Literal["resnet"]
     epochs: Annotated[int, Field(gt=0)] = Field(10, description="passes over the train split; each one is recorded")
-    batch_size: Annotated[int, Field(gt=0)] = Field(128, description="examples per step")
     learning_rate: Annotated[Number, Field(gt=0)] = Field(5e-3, description="peak learning rate")
     block: Literal["basic", "bottleneck"] = Field(
         "basic", description="basic: two 3x3 convolutions; bottleneck: 1x1, 3x3 and 1x1 to four times the width"

@@ -59,7 +59,7 @@ def finetune_image(examples: "pd.DataFrame", objective: Objective, settings: Fin
             side = {"height": form.side, "width": form.side}
             return [model.cpu(), ViTImageProcessorPil(size=side, image_mean=[*form.mean], image_std=[*form.std])]
 
-        return Task(model, inputs, head, frozen, portable=portable)
+        return Task(model, inputs, head, frozen, portable=portable, top=None if _drops(config) else head)
 
     return build
 
@@ -135,6 +135,12 @@ def _add_dropout(head: nn.Linear, share: float) -> None:
     """Drop inputs of the last layer while training; the names of the weights stay as transformers knows them."""
     head.add_module("dropout", nn.Dropout(share))
     head.register_forward_pre_hook(lambda module, args: (module.dropout(args[0]),))
+
+
+def _drops(config: Any) -> bool:
+    """Whether the backbone has dropout of its own, of units or of whole layers."""
+    shares = [value for key, value in config.to_dict().items() if "drop" in key and not isinstance(value, bool)]
+    return any(isinstance(share, int | float) and share > 0 for share in shares)
 
 
 def _interpolates(model: Any) -> bool:

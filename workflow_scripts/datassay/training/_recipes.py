@@ -27,6 +27,7 @@ class Task:
     The model answers with logits [n, C], or [n C, 1] where it scores one option at a time. head: the last linear layer.
     frozen: modules that stay in eval mode. lengths: token counts [N], to batch by.
     restore: makes the model whole again after training. portable: the parts to save, each with save_pretrained.
+    top: what head reads -> logits, dropout included, where nothing below it drops anything.
     """
 
     model: Any
@@ -36,6 +37,7 @@ class Task:
     lengths: np.ndarray | None = None
     restore: Callable[[], None] = field(default=lambda: None)
     portable: Callable[[], Sequence[Any]] = field(default=lambda: ())
+    top: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     def mode(self, training: bool) -> None:
         """Switch dropout and batch statistics on or off; frozen parts stay off."""

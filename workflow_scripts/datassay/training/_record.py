@@ -59,7 +59,7 @@ def record(
             checkpoints.drop(_state_name(epoch - KEPT_STATES))
             unit_done("epoch")
             started = time.monotonic()
-        mc_logits = _dropout_passes(run, train_rows, checkpoints)
+        mc_logits = _dropout_passes(run, train_rows, done[-1]["features"], checkpoints)
         run.task.restore()
         parts = run.task.portable()
     return Recording(
@@ -213,7 +213,7 @@ def _resume(run: Run, checkpoints: Checkpoints) -> list[Arrays]:
     return []
 
 
-def _dropout_passes(run: Run, rows: np.ndarray, checkpoints: Checkpoints) -> np.ndarray:
+def _dropout_passes(run: Run, rows: np.ndarray, features: np.ndarray, checkpoints: Checkpoints) -> np.ndarray:
     """Return logits [M, n, C] with dropout on and batch statistics fixed; M = 0 where there is no dropout."""
     task, settings = run.task, run.settings
     task.mode(training=True)
@@ -230,7 +230,7 @@ def _dropout_passes(run: Run, rows: np.ndarray, checkpoints: Checkpoints) -> np.
         arrays = checkpoints.load(name)
         if arrays is None:
             torch.manual_seed(torch_seed(run.seed, "dropout pass", number))
-            arrays = {"logits": predict(run, rows).logits}
+            arrays = {"logits": predict(run, rows).logits if task.top is None else _top_pass(run, features[rows])}
             checkpoints.save(name, arrays)
             unit_done("dropout_pass")
         out[number] = arrays["logits"]
@@ -238,6 +238,15 @@ def _dropout_passes(run: Run, rows: np.ndarray, checkpoints: Checkpoints) -> np.
             logger.info("dropout pass %d of %d", number + 1, passes)
             started = time.monotonic()
     return out
+
+
+def _top_pass(run: Run, features: np.ndarray) -> np.ndarray:
+    """Return logits [n, C] with dropout on of a network that is the same below its last layer in every pass."""
+    assert run.task.top is not None
+    parts = torch.from_numpy(features).to(run.accelerator.device).split(run.settings.eval_batch_size)
+    with torch.no_grad(), run.accelerator.autocast():
+        logits = torch.cat([run.task.top(part).float() for part in parts])
+    return logits.cpu().numpy() * run.objective.std + run.objective.mean
 
 
 def _has_dropout(model: nn.Module) -> bool:

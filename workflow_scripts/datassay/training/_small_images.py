@@ -45,7 +45,10 @@ def small_images(examples: "pd.DataFrame", objective: Objective, settings: Cnn |
                 return [models.wrapped(models.CnnClassifier, models.CnnConfig(**shape, **objective.names), model)]
             return [models.wrapped(models.ResNetClassifier, models.ResNetConfig(**shape, **objective.names), model)]
 
-        return Task(model, inputs, model.classifier, portable=portable)
+        def top(pooled: torch.Tensor) -> torch.Tensor:
+            return model.classifier(model.dropout(pooled))
+
+        return Task(model, inputs, model.classifier, portable=portable, top=top)
 
     return build
 
