@@ -6,7 +6,7 @@ PROVIDES: CONFIG (validated), path(artefact, **wildcards), plan, params of the s
 
 sys.path.insert(0, str(workflow.current_basedir.join("../workflow_scripts").get_path_or_uri(secret_free=True)))
 
-from datassay import plan
+from datassay import plan, value_plan
 from datassay.artefacts import path
 from datassay.cleaning.cells import cleaned_cells, curve_pairs, suspicious_end
 from datassay.config import one
@@ -32,6 +32,8 @@ wildcard_constraints:
     estimator=r"[A-Za-z0-9_-]+",
     strategy=r"[A-Za-z0-9_-]+",
     ratio=r"[0-9.]+",
+    shard=r"\d+",
+    wave=r"\d+",
     column=r"[A-Za-z0-9_-]+",
     cut="threshold|quantile",
     utility="knn|ridge",

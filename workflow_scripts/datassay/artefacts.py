@@ -182,6 +182,18 @@ ARTEFACTS: dict[str, Artefact] = {
             "n rows",
         ),
         Artefact(
+            "value_shard",
+            "results/{dataset}/valuation/{model}/{estimator}/shard{shard}/sums.npz",
+            "value_shard",
+            "sums of one shard of a sampled estimator, apart for even and odd units of work",
+        ),
+        Artefact(
+            "value_status",
+            "results/{dataset}/valuation/{model}/{estimator}/wave{wave}.json",
+            "check_values",
+            "shards, units, utilities, standard errors and rank correlation so far, and which stop rule holds",
+        ),
+        Artefact(
             "ranking",
             f"{_CELL}/ranking.parquet",
             "rank_examples",
@@ -274,6 +286,12 @@ ARTEFACTS: dict[str, Artefact] = {
             "examples most likely mislabelled first, with given and suggested label",
         ),
         Artefact("figure", "results/{dataset}/report/{model}/{figure}.png", "plot_report", "one figure of the report"),
+        Artefact(
+            "explorer",
+            "results/{dataset}/report/explorer.html",
+            "build_explorer",
+            "the map as one web page without network: colour, filter, search, select and export the train rows",
+        ),
         Artefact("summary", "results/summary.txt", "summarise", "what a run found, in a few lines"),
         Artefact("config_used", "results/config.json", "write_config", "the validated config with every default"),
     )

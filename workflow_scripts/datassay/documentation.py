@@ -34,6 +34,8 @@ BLOCKS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("neighbors", config.Neighbors, ""),
     ("map", config.Map, ""),
     ("valuation", config.Valuation, ""),
+    ("valuation.sampling", config.Sampling, "A unit is a permutation; of banzhaf and ame 100 subsets."),
+    ("valuation.sampling.stop", config.SamplingStop, ""),
     ("pruning", config.Pruning, ""),
     ("cleaning", config.Cleaning, ""),
     ("detection", config.Detection, ""),

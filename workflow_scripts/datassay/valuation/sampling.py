@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -156,6 +157,15 @@ def _as_shard(answer: Any, half: int, evaluations: int) -> Shard:
     return shard
 
 
+def load_shard(path: str) -> Shard:
+    """Load the sums that a job saved. Raises DatassayError, naming the file, where it cannot be read."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise DatassayError(f"{path}: cannot be read ({error}), delete it and run again") from error
+
+
 def merge(shards: Iterable[Shard]) -> Shard:
     """Add shards up, in the order given."""
     total: Shard = {}
@@ -242,7 +252,9 @@ def leading(about: Method, shards: Sequence[Shard], stop: Stop) -> tuple[Shard, 
         total = merge([total, shard])
         known = state(about, total) | {"shards": number}
         if reason := _reached(known, stop):
+            logger.info("enough after shard %d of %d: %s; %s", number, len(shards), reason, in_words(known))
             return total, known | {"stopped_by": reason}
+    logger.info("all %d shards: %s", len(shards), in_words(known))
     return total, known | {"stopped_by": None}
 
 
