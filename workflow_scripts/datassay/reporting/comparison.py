@@ -45,14 +45,14 @@ def pruning_comparison(comparison: "pd.DataFrame", metric: str = "accuracy", *, 
     order = pruned.groupby("strategy")[["mean_rank", "all_minus_random"]].first().sort_values(
         ["mean_rank", "all_minus_random"], ascending=[True, False], kind="stable"
     )  # fmt: skip
-    strategies = list(order.index)
+    strategies = [str(strategy) for strategy in order.index]
     ratios = sorted(pruned["ratio"].unique())
     widths = [max(COLUMN * len(ratios), 2.2), 3.4]
     figure = new_figure(2.6 + sum(widths), 2.2 + ROW * len(strategies), heading("pruning compared", name),
                         _subtitle(rows, full, metric, ratios))  # fmt: skip
     cells, ranks = figure.subplots(1, 2, width_ratios=widths, sharey=True)
     _heat_map(figure, cells, pruned, strategies, ratios)
-    _ranks(ranks, pruned, order, len(ratios))
+    _ranks(ranks, pruned, strategies, len(ratios))
     cells.set_yticks(range(len(strategies)), [readable(strategy) for strategy in strategies])
     for label, strategy in zip(cells.get_yticklabels(), strategies, strict=True):
         label.set_fontweight("bold" if strategy in (RANDOM, BALANCED) else "normal")
@@ -79,8 +79,8 @@ def _heat_map(
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.ticker import FuncFormatter
 
-    by_cell = pruned.set_index(["strategy", "ratio"])
-    differences = by_cell["minus_random"].unstack().reindex(index=strategies, columns=ratios).to_numpy(np.float64)
+    grid = pruned.pivot(index="strategy", columns="ratio", values="minus_random")
+    differences = grid.reindex(index=strategies, columns=ratios).to_numpy(np.float64)
     others = np.abs(differences[[s != RANDOM for s in strategies]])
     limit = max(float(np.nanpercentile(others, SATURATED)) if np.isfinite(others).any() else 0.0, 1e-3)
     colours = LinearSegmentedColormap.from_list("against_random", [RED, "white", BLUE])
@@ -88,10 +88,8 @@ def _heat_map(
     shown = differences.copy()
     shown[strategies.index(RANDOM)] = np.nan
     image = axes.imshow(shown, cmap=colours, vmin=-limit, vmax=limit, aspect="auto")
-    for y, strategy in enumerate(strategies):
-        for x, ratio in enumerate(ratios):
-            if (strategy, ratio) in by_cell.index:
-                _write(axes, x, y, by_cell.loc[(strategy, ratio)], strategy == RANDOM, limit)
+    for _, cell in pruned.iterrows():
+        _write(axes, ratios.index(cell["ratio"]), strategies.index(cell["strategy"]), cell, limit)
     axes.grid(False)
     axes.set_xticks(range(len(ratios)), [f"{ratio * 100:g} %" for ratio in ratios])
     axes.set_xlabel("share of train rows kept")
@@ -100,12 +98,13 @@ def _heat_map(
         image, ax=axes, location="bottom", fraction=0.05, aspect=40, pad=0.02, extend="both",
         format=FuncFormatter(lambda value, _: _signed(value)),
     )  # fmt: skip
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_label("worse than random < 0 < better than random")
 
 
-def _write(axes: "Axes", x: int, y: int, cell: "pd.Series", is_random: bool, limit: float) -> None:
+def _write(axes: "Axes", x: int, y: int, cell: "pd.Series", limit: float) -> None:
     """Write a cell's difference and spread into it; for random its level."""
+    is_random = cell["strategy"] == RANDOM
     value, spread = (cell["mean"], cell["std"]) if is_random else (cell["minus_random"], cell["minus_random_std"])
     if not np.isfinite(value):
         return
@@ -128,21 +127,21 @@ def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("0.", ".", 1).replace("-", "−") if abs(value) < 1 else f"{value:+.2f}"
 
 
-def _ranks(axes: "Axes", pruned: "pd.DataFrame", order: "pd.DataFrame", blocks: int) -> None:
+def _ranks(axes: "Axes", pruned: "pd.DataFrame", strategies: list[str], blocks: int) -> None:
     """Draw every strategy's mean rank, the range of its ranks, and what it won against random."""
-    about = pruned.groupby("strategy").first()
-    ranks = pruned.groupby("strategy")["rank"].agg(["min", "max"])
-    middle = float(order.loc[RANDOM, "mean_rank"])
-    difference = critical_difference(len(order), blocks)
-    axes.set_xlim(0.4, len(order) + 0.6)
+    cells = {strategy: pruned[pruned["strategy"] == strategy] for strategy in strategies}
+    mean = {strategy: float(cells[strategy]["mean_rank"].iloc[0]) for strategy in strategies}
+    difference = critical_difference(len(strategies), blocks)
+    axes.set_xlim(0.4, len(strategies) + 0.6)
     if np.isfinite(difference):
-        axes.axvspan(middle - difference, middle + difference, color=LIGHT, alpha=0.45, linewidth=0, zorder=0)
-    axes.axvline(middle, color=BLACK, linewidth=1, linestyle="--", zorder=1)
-    for y, (strategy, row) in enumerate(order.iterrows()):
-        colour = BLACK if strategy in (RANDOM, BALANCED) else BLUE if row["mean_rank"] < middle else RED
-        axes.plot(ranks.loc[strategy], [y, y], color=colour, linewidth=1.2, alpha=0.6, zorder=2)
-        axes.plot(row["mean_rank"], y, "o", color=colour, markersize=6, zorder=3)
-        won = about.loc[strategy]
+        low, high = mean[RANDOM] - difference, mean[RANDOM] + difference
+        axes.axvspan(low, high, color=LIGHT, alpha=0.45, linewidth=0, zorder=0)
+    axes.axvline(mean[RANDOM], color=BLACK, linewidth=1, linestyle="--", zorder=1)
+    for y, strategy in enumerate(strategies):
+        rank, won = cells[strategy]["rank"], cells[strategy].iloc[0]
+        colour = BLACK if strategy in (RANDOM, BALANCED) else BLUE if mean[strategy] < mean[RANDOM] else RED
+        axes.plot([rank.min(), rank.max()], [y, y], color=colour, linewidth=1.2, alpha=0.6, zorder=2)
+        axes.plot(mean[strategy], y, "o", color=colour, markersize=6, zorder=3)
         if strategy != RANDOM and won["all_cells"]:
             text = f"{won['all_wins']} of {won['all_cells']} won, p {_p(won['all_p_sign_flip'])}"
             axes.annotate(

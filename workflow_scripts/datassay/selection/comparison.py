@@ -45,8 +45,8 @@ def compare(results: "pd.DataFrame", lead: str = "accuracy") -> "pd.DataFrame":
     long = _long(results)
     order = {name: number for number, name in enumerate([lead, *sorted(set(long["metric"]) - {lead})])}
     tables = [
-        _one_metric(rows, metric in LOWER_IS_BETTER).assign(metric=metric, split=split)
-        for (metric, split), rows in long.groupby(["metric", "split"], sort=True)
+        _one_metric(rows, rows["metric"].iloc[0] in LOWER_IS_BETTER)
+        for _, rows in long.groupby(["metric", "split"], sort=True)
     ]
     table = pd.concat(tables, ignore_index=True)
     first = ["metric", "split", "strategy", "ratio"]
@@ -87,14 +87,17 @@ def _one_metric(rows: "pd.DataFrame", lower: bool) -> "pd.DataFrame":
     """Return the comparison for one metric on one split."""
     import pandas as pd
 
-    cells = {cell: part.set_index("seed")["value"] for cell, part in rows.groupby(["strategy", "ratio"], sort=True)}
-    kept = rows.groupby(["strategy", "ratio"])["n_kept"].first()
+    parts = [part for _, part in rows.groupby(["strategy", "ratio"], sort=True)]
+    cells = {
+        (str(part["strategy"].iloc[0]), float(part["ratio"].iloc[0])): part.set_index("seed")["value"] for part in parts
+    }
     lines, paired = [], {}
-    for (strategy, ratio), values in cells.items():
+    for part, ((strategy, ratio), values) in zip(parts, cells.items(), strict=True):
         differences = paired[strategy, ratio] = _differences(values, cells.get((RANDOM, ratio)), strategy == RANDOM)
         lines.append(
             {
-                "strategy": strategy, "ratio": ratio, "n_kept": int(kept[strategy, ratio]), "seeds": len(values),
+                "metric": part["metric"].iloc[0], "split": part["split"].iloc[0],
+                "strategy": strategy, "ratio": ratio, "n_kept": part["n_kept"].iloc[0], "seeds": len(values),
                 "mean": values.mean(), "std": values.std(ddof=1),
                 "minus_full": _mean(_differences(values, cells.get((FULL, 1.0)))),
                 "minus_random": 0.0 if strategy == RANDOM else _mean(differences),
