@@ -113,5 +113,15 @@ def test_every_fixed_package_is_used(root):
     sources = "".join(
         path.read_text() for path in (root / "workflow_scripts").rglob("*.py") if path.name != "documentation.py"
     )
-    for package in ("torch", "transformers", "datasets", "pandas", "sklearn", "hnswlib", "seaborn", "accelerate"):
+    for package in (
+        "torch",
+        "transformers",
+        "datasets",
+        "pandas",
+        "sklearn",
+        "hnswlib",
+        "openTSNE",
+        "seaborn",
+        "accelerate",
+    ):
         assert re.search(rf"^\s*(import|from) {package}\b", sources, re.M), package

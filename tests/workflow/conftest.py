@@ -62,6 +62,7 @@ class Project:
             "embedding",
             "training",
             "meta_information",
+            "map",
             "valuation",
             "pruning",
             "report",
