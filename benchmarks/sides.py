@@ -227,3 +227,54 @@ def recording_trainer() -> Side:
         return np.stack(recorder.logits)
 
     return ["torch", "transformers", "accelerate"], run
+
+
+def likelihood_datassay() -> Side:
+    import pandas as pd
+    import torch  # noqa: F401 (loaded before the memory is read, as on the other sides)
+    import transformers  # noqa: F401
+
+    from datassay.checkpoints import Checkpoints
+    from datassay.config import LanguageModel
+    from datassay.measures.likelihood import pseudo_log_likelihood
+
+    def run(a: dict[str, np.ndarray], model: str, max_length: int) -> np.ndarray:
+        settings = LanguageModel(model=model, max_length=max_length, precision="float32")
+        with tempfile.TemporaryDirectory() as folder:
+            progress = Checkpoints(Path(folder), "bench")
+            return pseudo_log_likelihood(pd.DataFrame({"text": a["text"]}), settings, progress)
+
+    return ["torch", "transformers"], run
+
+
+def likelihood_text_by_text() -> Side:
+    return _likelihood_loop(10**9)
+
+
+def likelihood_mask_by_mask() -> Side:
+    return _likelihood_loop(1)
+
+
+def _likelihood_loop(masks_together: int) -> Side:
+    import torch
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    def run(a: dict[str, np.ndarray], model: str, max_length: int) -> np.ndarray:
+        tokenizer, network = AutoTokenizer.from_pretrained(model), AutoModelForMaskedLM.from_pretrained(model).eval()
+        network.to("cuda" if torch.cuda.is_available() else "cpu")
+        scores = []
+        for text in a["text"].tolist():
+            found = tokenizer(text, truncation=True, max_length=max_length, return_special_tokens_mask=True)
+            ids = torch.tensor(found["input_ids"], device=network.device)
+            places = torch.tensor([i for i, special in enumerate(found["special_tokens_mask"]) if not special])
+            total = 0.0
+            for some in places.split(masks_together):
+                rows = ids.repeat(len(some), 1)
+                rows[torch.arange(len(some)), some] = tokenizer.mask_token_id
+                with torch.inference_mode():
+                    logits = network(input_ids=rows).logits[torch.arange(len(some)), some]
+                total += float(logits.log_softmax(-1).gather(1, ids[some][:, None]).sum())
+            scores.append(total / max(len(places), 1))
+        return np.array(scores)
+
+    return ["torch", "transformers"], run
