@@ -11,8 +11,11 @@ from datassay.artefacts import path
 from datassay.config import Config, one
 from datassay.plan import encoder_of, options_of, retrain_model, seeds_of
 from datassay.registry import methods
+from datassay.valuation.games import FEATURE_UTILITIES
+from datassay.versions import version
 
 MODEL_UTILITY = "model"
+UTILITIES = (*FEATURE_UTILITIES, MODEL_UTILITY)
 
 
 def wildcard(*, sampled: bool) -> str:
@@ -69,6 +72,7 @@ def game_params(config: Config, dataset: str, model: str, estimator: str) -> dic
         params["max_rows"] = config.valuation.sampling.max_rows
     if trains_model(config, estimator):
         params["model"] = retrain_model(config, model).recipe_params()
+        params["model_version"] = version("retrain")
         params["training_seed"] = seeds_of(config, one(config.datasets, dataset))[0]
     return params
 

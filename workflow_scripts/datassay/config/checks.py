@@ -56,6 +56,7 @@ def cross_checks(config: Config) -> Iterable[tuple[str, str]]:
     yield from _column_checks(config)
     yield from _unknown_options("meta_information.options", "measure", config.meta_information.options)
     yield from _unknown_options("valuation.options", "estimator", config.valuation.options)
+    yield from _utility_checks(config.valuation.options)
     yield from _unknown_options("pruning.options", "strategy", config.pruning.options)
     yield from cleaning_faults(config)
 
@@ -211,6 +212,17 @@ def _unknown_options(key: str, kind: Kind, options: Options) -> Iterable[tuple[s
                 yield f"{key}.{name}", f"unknown option '{option}'{did_you_mean(option, known[name].options)}"
             elif expected := _wrong_kind(known[name].options[option], given[option]):
                 yield f"{key}.{name}.{option}", f"found {shortened(given[option])}, needs {expected}"
+
+
+def _utility_checks(options: Options) -> Iterable[tuple[str, str]]:
+    from datassay.value_plan import UTILITIES
+
+    for name, given in options.items():
+        utility, key = given.get("utility", UTILITIES[0]), f"valuation.options.{name}.utility"
+        if utility not in UTILITIES:
+            yield key, f"unknown utility '{utility}'{did_you_mean(utility, UTILITIES)}"
+        elif name == "cs_shapley" and utility == "model":
+            yield key, "needs a utility that is known by class, allowed: knn, logistic, ridge"
 
 
 def _wrong_kind(default: Any, given: Any) -> str | None:

@@ -16,8 +16,6 @@ from datassay.valuation.sampling import game_and_options
 if TYPE_CHECKING:
     import pandas as pd
 
-logger = logging.getLogger(__name__)
-
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -73,6 +71,8 @@ def retrained_game(files: Mapping[str, str], model: Mapping[str, Any], seed: int
     vectors = None if vectors is None else vectors[used]
     labels = examples["label"].to_numpy()[split_rows(examples, "validation")]
     settings = training_settings(model)
+
+    logging.getLogger("datassay.training").setLevel(logging.WARNING)  # a line for each of thousands says nothing
 
     def accuracy(rows: np.ndarray) -> float:
         if len(rows) == 0:
