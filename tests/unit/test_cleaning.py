@@ -156,7 +156,7 @@ def test_curves_equal_classifiers_fitted_one_by_one():
 def test_random_control_is_the_mean_of_its_orders_and_the_same_from_both_ends():
     train, _, test, _ = blobs()
     one, three = (removal_curves({}, train, test, steps=4, random_orders=n, utilities=["knn"]) for n in (1, 3))
-    assert set(three["detector"]) == {"random"}
+    assert set(three["detector"]) == {"random_orders"}
     ends = [three[three["order"] == order]["accuracy"].to_numpy() for order in ("suspicious_first", "trusted_first")]
     np.testing.assert_array_equal(*ends)
     assert not np.array_equal(one["accuracy"], three["accuracy"])
@@ -166,7 +166,7 @@ def test_a_perfect_detector_beats_random_in_every_area():
     train, _, test, wrong = blobs(noise=0.4)
     table = areas(removal_curves({"truth": -wrong}, train, test, k=5)).set_index(["detector", "utility"])
     for utility in ("knn", "ridge"):
-        truth, control = table.loc[("truth", utility)], table.loc[("random", utility)]
+        truth, control = table.loc[("truth", utility)], table.loc[("random_orders", utility)]
         assert truth["remove_suspicious"] > control["remove_suspicious"] + 0.02
         assert truth["add_trusted"] > control["add_trusted"] + 0.02
         assert truth["remove_trusted"] < control["remove_trusted"] - 0.02

@@ -70,7 +70,7 @@ def test_the_table_holds_every_data_set_and_their_mean():
     every = table[table["dataset"] == "(all)"].set_index("detector")
     both = table[table["dataset"] != "(all)"].groupby("detector")
     pd.testing.assert_series_equal(every["auroc"].sort_index(), both["auroc"].mean(), check_names=False)
-    assert every.loc["random", "family"] == "control" and every.loc["random", "ridge_gain"] == pytest.approx(0)
+    assert every.loc["random_orders", "family"] == "control" and every.loc["random_orders", "ridge_gain"] == pytest.approx(0)
     assert every.loc["variability", "orientation"] == "none stated" and np.isnan(every.loc["variability", "auroc_rank"])
     ranks = table[(table["dataset"] == "one") & table["auroc_rank"].notna()]
     assert sorted(ranks["auroc_rank"]) == [1, 2, 3, 4] and (every["pairs"].dropna() <= 2).all()
@@ -82,7 +82,7 @@ def test_gain_is_the_area_above_random():
     detection, followed = tables()
     table = compare_detectors(detection, followed).set_index(["dataset", "detector"])
     found = areas(followed["one", "head"]).set_index(["detector", "utility"])["remove_suspicious"]
-    assert table.loc[("one", "aum"), "knn_gain"] == pytest.approx(found["aum", "knn"] - found["random", "knn"])
+    assert table.loc[("one", "aum"), "knn_gain"] == pytest.approx(found["aum", "knn"] - found["random_orders", "knn"])
 
 
 def test_data_sets_without_known_noise_or_curves_still_count():
@@ -103,7 +103,7 @@ def test_figures_draw_every_detector_that_states_an_end():
     detection, followed = tables()
     figure = detectors_figure(compare_detectors(detection, followed))
     names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
-    assert {"knn shapley", "aum", "forgetting", "entropy", "random"} == set(names)
+    assert {"knn shapley", "aum", "forgetting", "entropy", "random orders"} == set(names)
     assert len(figure.axes) == 4
     assert any("1 columns that state no end" in text for text in texts(figure))
     panels = removal_figure(followed["one", "head"], "knn")

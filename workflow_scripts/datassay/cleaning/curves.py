@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Split = tuple[np.ndarray, np.ndarray]
 Utility = Literal["knn", "ridge"]
 ORDERS = ("suspicious_first", "trusted_first")
-RANDOM = "random"
+RANDOM = "random_orders"  # no estimator has this name; `random` is one
 PENALTY = 0.01
 HALF = 0.5
 
@@ -37,7 +37,7 @@ def removal_curves(
     utilities: "knn", the k nearest by Euclidean distance; "ridge", a ridge regression on the classes (intercept free,
     penalty 1 % of the mean variance of a column). Shares removed: 0, 1/steps, ..., (steps - 1)/steps.
 
-    Returns detector ("random": the mean over random_orders orders), order (suspicious_first, trusted_first; for random
+    Returns detector (random_orders: the mean over so many), order (suspicious_first, trusted_first; for random
     they are one and stand twice), removed, n_kept, utility, accuracy. Adding the trusted rows first up to a share is
     the same set as removing the suspicious ones down to it, so that one curve holds both; `areas` reads them apart.
     Raises NotApplicable where no test row is labelled.
