@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
-    "prepare_dataset": (1, ("data",)),
+    "prepare_dataset": (2, ("data",)),
     "embed": (1, ("encoders",)),
     "build_index": (1, ("neighbors",)),
     "find_neighbors": (2, ("neighbors",)),
@@ -27,7 +27,7 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "choose_kept": (1, ("cleaning/rules.py",)),
     "summarise_cleaning": (1, ("cleaning/summary.py",)),
     "follow_removals": (1, ("cleaning/curves.py",)),
-    "report": (1, ("reporting",)),
+    "report": (2, ("reporting",)),
     "explorer": (1, ("reporting/explorer",)),
 }
 PACKAGE = Path(__file__).parent
