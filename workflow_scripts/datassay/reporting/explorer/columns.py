@@ -49,16 +49,13 @@ def shown_columns(assay: "pd.DataFrame", label_names: Sequence[str], predicted: 
             named[name] = assay[name]
         if name == "label" and predicted is not None:
             named[PREDICTED] = pd.Series(predicted, index=assay.index)
-    guide, texts = column_guide(), _descriptions()
+    families, texts = {name: family for name, (family, _end) in column_guide().items()}, _descriptions()
     found = []
     for name, column in named.items():
         plain, _, model = name.partition(".")
-        family = (
-            guide[plain.removesuffix("_standard_error")][0] if plain.removesuffix("_standard_error") in guide else ""
-        )
-        family = family or ("example" if name in EXAMPLE else "other")
-        about = texts.get(plain, "")
-        shown = _shown(name, column, label_names, f"{family} ({model})" if model else family, about)
+        family = families.get(plain.removesuffix("_standard_error"), "example" if name in EXAMPLE else "other")
+        family += f" ({model})" if model else ""
+        shown = _shown(name, column, label_names, family, texts.get(plain, ""))
         if shown is not None:
             found.append(shown)
     return sorted(found, key=lambda shown: EXAMPLE.index(shown.name) if shown.name in EXAMPLE else len(EXAMPLE))
@@ -66,9 +63,8 @@ def shown_columns(assay: "pd.DataFrame", label_names: Sequence[str], predicted: 
 
 def _descriptions() -> Mapping[str, str]:
     measures = {column.name: column.description for about in methods("measure").values() for column in about.columns}
-    return measures | {
-        name: (about.function.__doc__ or "").split("\n")[0] for name, about in methods("estimator").items()
-    }
+    values = {name: (about.function.__doc__ or "").split("\n")[0] for name, about in methods("estimator").items()}
+    return measures | values
 
 
 def _noise(assay: "pd.DataFrame") -> "pd.Series":
@@ -117,6 +113,4 @@ def texts_of(examples: "pd.DataFrame", longest: int) -> Iterator[tuple[str, list
 def _cut(text: object, longest: int) -> str:
     if not isinstance(text, str):
         return ""
-    # A lone surrogate is no UTF-8.
-    text = text.encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
