@@ -126,6 +126,15 @@ def test_one_row() -> None:
     assert dpp_ranking(np.ones((1, 2)), np.ones(1), 1).tolist() == [0]
 
 
+def test_gains_never_grow_though_ties_go_to_the_lower_row() -> None:
+    unit = np.eye(60, dtype=np.float32)
+    quality = 3e-4 * (1 - 2e-3 * np.random.default_rng(0).random(60))  # gains next to the ridge: ties, but not equal
+    start = _greedy.first_gains(unit, quality, RIDGE)
+    found = _greedy.greedy(unit, quality, 60, RIDGE, start, np.empty((60, 0), np.float32))
+    assert found.rows.tolist() == list(range(60))
+    assert (np.diff(found.gains) <= 0).all()
+
+
 def blocks_by_definition(features: np.ndarray, quality: np.ndarray, shared: int, blocks: list[np.ndarray]) -> list[int]:
     """Full greedy for the shared picks; then that of the Schur complement, its entries between blocks set to 0."""
     kernel = dense_kernel(features, quality)

@@ -23,7 +23,7 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "score_features": (1, ("measures/_density.py",)),
     "join_infoverse": (1, ("measures/infoverse.py",)),
     "retrain": (2, ("training",)),
-    "summarise_pruning": (1, ("selection/comparison.py", "reporting/curves.py", "reporting/comparison.py")),
+    "summarise_pruning": (2, ("selection/comparison.py", "reporting/curves.py", "reporting/comparison.py")),
     "choose_kept": (1, ("cleaning/rules.py",)),
     "summarise_cleaning": (1, ("cleaning/summary.py",)),
     "follow_removals": (1, ("cleaning/curves.py",)),
