@@ -77,7 +77,9 @@ class LanguageModel(Block):
         "causal model reads from left to right",
     )
     max_length: Annotated[int, Field(gt=0)] = Field(128, description="tokens kept per text (or pair)")
-    tokens_per_batch: Annotated[int, Field(gt=0)] = Field(8192, description="tokens per forward pass")
+    tokens_per_batch: Annotated[int, Field(gt=0)] = Field(
+        2048, description="tokens per forward pass; a GPU likes 16384 and more"
+    )
     precision: Literal["auto", "float32", "bf16"] = Field("auto", description="auto: bf16 where the GPU has it")
     threads: Annotated[int, Field(gt=0)] = Field(1, description="CPU threads; the last bits of results depend on it")
     gpu: Annotated[int, Field(ge=0)] = Field(0, description="GPUs the job asks for")
