@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from datassay.neighbors import neighbors_within
 from datassay.registry import PACKAGES, methods
 from datassay.selection.pruning import rank
 from datassay.stages import compute_measure
@@ -28,6 +29,9 @@ def arrays(seed=0):
     growth = np.linspace(0.3, 2, EPOCHS)[:, None, None]
     logits = (growth * (features @ centres.T) + rng.normal(size=(EPOCHS, N, CLASSES))).astype(np.float32)
     norms = (growth[:, :, 0] * np.linalg.norm(features, axis=1)).astype(np.float32)
+    embeddings = features / np.linalg.norm(features, axis=1, keepdims=True)
+    feature_neighbors, feature_distances = neighbors_within(features, 9)
+    embedding_neighbors, embedding_distances = neighbors_within(embeddings, 9)
     return {
         "labels": labels,
         "logits": logits,
@@ -37,7 +41,11 @@ def arrays(seed=0):
         "feature_norms": norms,
         "ensemble_feature_norms": norms + rng.uniform(size=(3, EPOCHS, N)).astype(np.float32),
         "features": features,
-        "embeddings": features / np.linalg.norm(features, axis=1, keepdims=True),
+        "feature_neighbors": feature_neighbors.astype(np.int32),
+        "feature_distances": feature_distances,
+        "embeddings": embeddings,
+        "embedding_neighbors": embedding_neighbors.astype(np.int32),
+        "embedding_distances": embedding_distances,
         "log_likelihood": rng.normal(size=N).astype(np.float32),
         "infoverse": rng.normal(size=(N, 23)),
     }
@@ -69,7 +77,10 @@ def columns(found):
 def shuffled(found, order):
     along = {"logits": 1, "ensemble_logits": 1, "mc_logits": 1, "feature_norms": 1}
     along |= {"ensemble_epoch_logits": 2, "ensemble_feature_norms": 2}
-    return {name: np.take(array, order, axis=along.get(name, 0)) for name, array in found.items()}
+    turned = {name: np.take(array, order, axis=along.get(name, 0)) for name, array in found.items()}
+    for name in ("feature_neighbors", "embedding_neighbors"):
+        turned[name] = np.argsort(order)[turned[name]].astype(np.int32)  # rows have other numbers now
+    return turned
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
