@@ -37,6 +37,43 @@ def knn_shapley_pydvl() -> Side:
     return ["pyDVL", "scikit-learn", "numpy"], run
 
 
+def tmc_shapley_datassay() -> Side:
+    from datassay.valuation import tmc_shapley
+
+    def run(a: dict[str, np.ndarray], permutations: int) -> np.ndarray:
+        data = a["train_x"], a["train_y"], a["valid_x"], a["valid_y"]
+        return tmc_shapley(*data, utility="logistic", permutations=permutations, tolerance=0).value
+
+    return ["numpy", "numba"], run
+
+
+def tmc_shapley_pydvl() -> Side:
+    from joblib import parallel_config
+    from pydvl import valuation as pydvl
+    from sklearn.linear_model import LogisticRegression
+
+    class Model(LogisticRegression):
+        """Answers with the only class where there is one: scikit-learn refuses to fit it."""
+
+        def fit(self, x: np.ndarray, y: np.ndarray) -> "Model":
+            self.only = y[0] if (y == y[0]).all() else None
+            return self if self.only is not None else super().fit(x, y)
+
+        def score(self, x: np.ndarray, y: np.ndarray) -> float:
+            return float(np.mean(y == self.only)) if self.only is not None else super().score(x, y)
+
+    def run(a: dict[str, np.ndarray], permutations: int) -> np.ndarray:
+        of_none = np.bincount(a["valid_y"]).max() / len(a["valid_y"])
+        scorer = pydvl.SupervisedScorer(Model(), pydvl.Dataset(a["valid_x"], a["valid_y"]), default=of_none)
+        utility, sampler = pydvl.ModelUtility(Model(), scorer), pydvl.PermutationSampler(seed=0)
+        method = pydvl.ShapleyValuation(utility, sampler, pydvl.MinUpdates(permutations), progress=False)
+        with parallel_config(n_jobs=1):
+            method.fit(pydvl.Dataset(a["train_x"], a["train_y"]))
+        return method.result.values
+
+    return ["pyDVL", "scikit-learn", "numpy"], run
+
+
 def dpp_datassay() -> Side:
     from datassay.selection import dpp_ranking
 
@@ -112,6 +149,38 @@ def neighbors_faiss() -> Side:
         return index.search(a["queries"], k)[1]
 
     return ["faiss-cpu", "numpy"], run
+
+
+def neighbor_graph_datassay() -> Side:
+    from datassay.neighbors import neighbors_within
+
+    return ["numpy", "numba"], lambda a, k: neighbors_within(a["points"], k)[0]
+
+
+def neighbor_graph_faiss() -> Side:
+    import faiss
+
+    def run(a: dict[str, np.ndarray], k: int) -> np.ndarray:
+        index = faiss.IndexFlatL2(a["points"].shape[1])
+        index.add(a["points"])
+        return index.search(a["points"], k + 1)[1][:, 1:]
+
+    return ["faiss-cpu", "numpy"], run
+
+
+def map_datassay() -> Side:
+    from datassay.mapping import lay_out
+
+    return ["openTSNE", "numpy", "numba"], lambda a, k: lay_out(a["points"], perplexity=k / 3)
+
+
+def map_sklearn() -> Side:
+    from sklearn.manifold import TSNE
+
+    def run(a: dict[str, np.ndarray], k: int) -> np.ndarray:
+        return TSNE(perplexity=k / 3, init="pca", random_state=0, n_jobs=THREADS).fit_transform(a["points"])
+
+    return ["scikit-learn", "numpy"], run
 
 
 def hnsw_datassay() -> Side:
