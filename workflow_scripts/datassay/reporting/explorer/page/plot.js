@@ -58,8 +58,8 @@ class Plot {
       if (state.shown[row]) groups[strong(row) ? "strong" : "weak"].push(row);
       else if (Number.isFinite(x[row]) && Number.isFinite(y[row])) groups.ghosts.push(row);
     }
-    this.groups = groups;
-    this.shownRows = [...groups.weak, ...groups.strong];
+    for (const [name, rows] of Object.entries(groups)) this.groups[name] = Uint32Array.from(rows);
+    this.shownRows = groups.weak.concat(groups.strong);
     this.grid = null;
   }
 
@@ -127,9 +127,9 @@ class Plot {
     const radius = this.radius();
     const opacity = this.state.page.n > 20000 ? 0.7 : 0.85;
     raster.clear(pixelOf(GROUND[theme()]));
-    raster.discs(ghosts, ghosts.length, x, y, pixelOf(GHOST[theme()]), Math.max(radius - this.ratio, 1), 0.6);
-    raster.discs(weak, weak.length, x, y, colours, radius, 0.14);
-    raster.discs(strong, strong.length, x, y, colours, weak.length ? radius + 0.5 * this.ratio : radius, opacity);
+    raster.discs(ghosts, x, y, pixelOf(GHOST[theme()]), Math.max(radius - this.ratio, 1), 0.6);
+    raster.discs(weak, x, y, colours, radius, 0.14);
+    raster.discs(strong, x, y, colours, weak.length ? radius + 0.5 * this.ratio : radius, opacity);
     raster.present();
     this.drawOverlay(radius);
   }
@@ -217,7 +217,7 @@ class Plot {
   }
 
   nearest(x, y) {
-    this.grid ||= new Grid(this.shownRows, this.shownRows.length, this.x, this.y, this.width, this.height, REACH * 2 * this.ratio);
+    this.grid ||= new Grid(this.shownRows, this.x, this.y, this.width, this.height, 2 * REACH * this.ratio);
     return this.grid.nearest(x, y, REACH * this.ratio);
   }
 

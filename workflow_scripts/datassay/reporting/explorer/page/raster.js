@@ -14,29 +14,31 @@ class Raster {
     this.canvas.width = width;
     this.canvas.height = height;
     this.image = this.context.createImageData(width, height);
-    this.pixels = new Uint32Array(this.image.data.buffer);
+    this.pixels = new Int32Array(this.image.data.buffer); // signed: unsigned ones would not fit a small integer
   }
 
-  // Coverage (0 to 256) of a disc for every sub-pixel position.
+  // The pixels that a disc covers, and how much of each (0 to 256), for every sub-pixel position one after the other.
   mask(radius, opacity) {
     const key = radius + "/" + opacity;
     if (this.masks.has(key)) return this.masks.get(key);
-    const reach = Math.ceil(radius + 1);
-    const side = 2 * reach + 1;
-    const cover = new Uint16Array(PLACES * PLACES * side * side);
-    let at = 0;
-    for (let down = 0; down < PLACES; down++) {
-      for (let right = 0; right < PLACES; right++) {
-        for (let y = -reach; y <= reach; y++) {
-          for (let x = -reach; x <= reach; x++) {
-            const distance = Math.hypot(x - (right + 0.5) / PLACES + 0.5, y - (down + 0.5) / PLACES + 0.5);
-            cover[at++] = Math.round(256 * opacity * Math.min(Math.max(radius + 0.5 - distance, 0), 1));
-          }
+    const reach = Math.ceil(radius + 0.5);
+    const [starts, right, down, cover] = [[0], [], [], []];
+    for (let place = 0; place < PLACES * PLACES; place++) {
+      const across = ((place % PLACES) + 0.5) / PLACES - 0.5;
+      const up = (Math.floor(place / PLACES) + 0.5) / PLACES - 0.5;
+      for (let y = -reach; y <= reach; y++) {
+        for (let x = -reach; x <= reach; x++) {
+          const share = Math.round(256 * opacity * Math.min(Math.max(radius + 0.5 - Math.hypot(x - across, y - up), 0), 1));
+          if (!share) continue;
+          right.push(x);
+          down.push(y);
+          cover.push(share);
         }
       }
+      starts.push(cover.length);
     }
     if (this.masks.size > 200) this.masks.clear();
-    const made = { reach, side, cover };
+    const made = { reach, starts, right: Int8Array.from(right), down: Int8Array.from(down), cover: Uint16Array.from(cover) };
     this.masks.set(key, made);
     return made;
   }
@@ -46,34 +48,36 @@ class Raster {
   }
 
   // rows: which points; x, y: their places in pixels; colours: one per point, or one number for all.
-  discs(rows, count, x, y, colours, radius, opacity) {
-    const { reach, side, cover } = this.mask(radius, opacity);
+  discs(rows, x, y, colours, radius, opacity) {
+    const { reach, starts, right, down, cover } = this.mask(radius, opacity);
     const { pixels } = this;
     const { width, height } = this.canvas;
+    const steps = Int32Array.from(cover, (_, m) => down[m] * width + right[m]);
     const single = typeof colours === "number";
-    const area = side * side;
-    for (let k = 0; k < count; k++) {
+    for (let k = 0; k < rows.length; k++) {
       const row = rows[k];
       const left = Math.floor(x[row]);
       const top = Math.floor(y[row]);
       if (left < -reach || top < -reach || left >= width + reach || top >= height + reach) continue;
+      const cut = left < reach || top < reach || left >= width - reach || top >= height - reach;
       const colour = single ? colours : colours[row];
       const red = colour & 255, green = (colour >> 8) & 255, blue = (colour >> 16) & 255;
       const place = Math.floor((y[row] - top) * PLACES) * PLACES + Math.floor((x[row] - left) * PLACES);
-      const from = Math.max(-reach, -left), to = Math.min(reach, width - 1 - left);
-      for (let dy = Math.max(-reach, -top); dy <= Math.min(reach, height - 1 - top); dy++) {
-        let at = (top + dy) * width + left + from;
-        let m = place * area + (dy + reach) * side + reach + from;
-        for (let dx = from; dx <= to; dx++, at++, m++) {
-          const share = cover[m];
-          if (!share) continue;
-          const below = pixels[at];
-          const r = below & 255, g = (below >> 8) & 255, b = (below >> 16) & 255;
-          pixels[at] = 0xff000000 | ((b + (((blue - b) * share) >> 8)) << 16)
-            | ((g + (((green - g) * share) >> 8)) << 8) | (r + (((red - r) * share) >> 8));
-        }
+      const middle = top * width + left;
+      for (let m = starts[place]; m < starts[place + 1]; m++) {
+        if (cut && !this.has(left + right[m], top + down[m])) continue;
+        const at = middle + steps[m];
+        const share = cover[m];
+        const below = pixels[at];
+        const r = below & 255, g = (below >> 8) & 255, b = (below >> 16) & 255;
+        pixels[at] = 0xff000000 | ((b + (((blue - b) * share) >> 8)) << 16)
+          | ((g + (((green - g) * share) >> 8)) << 8) | (r + (((red - r) * share) >> 8));
       }
     }
+  }
+
+  has(x, y) {
+    return x >= 0 && y >= 0 && x < this.canvas.width && y < this.canvas.height;
   }
 
   present() {
@@ -83,7 +87,8 @@ class Raster {
 
 // Which points lie near a place: cells of the screen, filled by a counting sort.
 class Grid {
-  constructor(rows, count, x, y, width, height, size) {
+  constructor(rows, x, y, width, height, size) {
+    const count = rows.length;
     Object.assign(this, { x, y, size, across: Math.ceil(width / size), down: Math.ceil(height / size) });
     const starts = new Uint32Array(this.across * this.down + 2);
     const cells = new Int32Array(count);
