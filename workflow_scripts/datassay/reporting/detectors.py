@@ -78,12 +78,14 @@ def _areas(curves: "pd.DataFrame | None") -> "pd.DataFrame":
 
     if curves is None or not len(curves):
         return pd.DataFrame({"detector": []})
-    table = areas(curves).set_index(["detector", "utility"])
-    control = table.loc[RANDOM, "remove_suspicious"] if RANDOM in table.index else np.nan
-    table["gain"] = table["remove_suspicious"] - table.index.get_level_values("utility").map(control)
-    wide = table.unstack("utility")
-    wide.columns = [f"{utility}_{name}" for name, utility in wide.columns]
-    return wide.reset_index()
+    table = areas(curves)
+    control = table[table["detector"] == RANDOM].set_index("utility")["remove_suspicious"]
+    table["gain"] = table["remove_suspicious"] - table["utility"].map(control)
+    parts = [
+        rows.drop(columns="utility").set_index("detector").add_prefix(f"{utility}_")
+        for utility, rows in table.groupby("utility", sort=False)
+    ]
+    return pd.concat(parts, axis=1).reset_index()
 
 
 def _over_all(table: "pd.DataFrame") -> "pd.DataFrame":
