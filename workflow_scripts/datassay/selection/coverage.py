@@ -58,7 +58,7 @@ def ccs(aum: np.ndarray, rng: np.random.Generator, *, beta: float = 0.1, n_strat
     return np.concatenate([kept[in_rounds(np.minimum(stratum, n_strata - 1), rng)], cut])
 
 
-@strategy(version=1, source="Xia et al., ICLR 2023 (Moderate coreset)", tasks=LABELLED)
+@strategy(version=1, source="Xia et al., ICLR 2023 (Moderate coreset)", tasks=["classification"])
 def moderate(features: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Distance to the centre of the own class closest to the median of these distances first."""
     features = check_rows("features", features, 2)
