@@ -1,13 +1,18 @@
 """Maps: what is near stays near, equal calls give equal coordinates, and nothing is too small or too uniform."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from datassay import plan
+from datassay.config import Config, MetaInformation
 from datassay.errors import DatassayError
 from datassay.mapping import _principal_components, lay_out
 from datassay.neighbors import neighbors_within
+from datassay.stages import load_inputs
+from datassay.storage import save_arrays, save_table
 
 
 def clusters(n: int = 90, width: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -119,3 +124,50 @@ def test_progress_is_told(caplog: pytest.LogCaptureFixture) -> None:
 def test_refused(points: np.ndarray, neighbors: tuple | None, message: str) -> None:
     with pytest.raises(DatassayError, match=message):
         lay_out(points, neighbors, perplexity=5, iterations=10)
+
+
+SETTINGS: dict = {
+    "datasets": [{"name": "digits", "source": "builtin:digits"}],
+    "encoders": [{"name": "pixels", "kind": "pixels"}],
+    "models": [{"name": "cnn", "recipe": "cnn"}, {"name": "head", "recipe": "head", "encoder": "pixels"}],
+}
+
+
+def test_models_share_the_map_of_their_encoder() -> None:
+    settings = Config.model_validate(SETTINGS | {"map": {"spaces": ["infoverse", "embeddings", "features"]}})
+    files = {model: plan.map_files(settings, "digits", model) for model in ("cnn", "head")}
+    assert files["cnn"] == {
+        "infoverse": "results/digits/map/cnn/infoverse.parquet",
+        "embeddings": "results/digits/embeddings/pixels/map.parquet",
+        "features": "results/digits/map/cnn/features.parquet",
+    }
+    assert files["head"]["embeddings"] == files["cnn"]["embeddings"]
+    bare = settings.model_copy(update={"meta_information": MetaInformation(families=["label_quality"])})
+    assert list(plan.map_files(bare, "digits", "cnn")) == ["embeddings", "features"]
+
+
+def test_a_perplexity_needs_stored_neighbours() -> None:
+    with pytest.raises(ValueError, match=r"map.perplexity 30 needs 90 neighbours, but neighbors.k is 89"):
+        Config.model_validate(SETTINGS | {"neighbors": {"k": 89}})
+    for fits in ({"map": {"perplexity": 29.9}}, {"map": {"spaces": ["infoverse"]}}, {"map": {"spaces": []}}):
+        Config.model_validate(SETTINGS | {"neighbors": {"k": 89}} | fits)
+
+
+def test_stored_neighbours_are_loaded_for_the_train_rows(tmp_path: Path) -> None:
+    import pandas as pd
+
+    examples = pd.DataFrame({"example_id": list("abcd"), "split": ["train", "test", "train", "train"], "label": 0})
+    save_table(tmp_path / "examples.parquet", examples)
+    ids, distances = np.array([[1], [0], [1]], dtype=np.int32), np.array([[3], [3], [4]], dtype=np.float32)
+    save_arrays(tmp_path / "neighbors.npz", ids=ids, distances=distances)
+    files = dict.fromkeys(("feature_neighbors", "embedding_distances"), tmp_path / "neighbors.npz")
+    _, arrays = load_inputs({"examples": tmp_path / "examples.parquet", **files})
+    np.testing.assert_array_equal(arrays["feature_neighbors"], ids)
+    np.testing.assert_array_equal(arrays["embedding_distances"], distances)
+    save_arrays(tmp_path / "neighbors.npz", ids=ids[1:], distances=distances)
+    with pytest.raises(DatassayError, match=r"neighbors.npz: 2 rows, expected 3"):
+        load_inputs({"examples": tmp_path / "examples.parquet", **files})
+    (tmp_path / "neighbors.npz").write_bytes(b"PK nothing")
+    with pytest.raises(DatassayError, match=r"neighbors.npz: 'ids' cannot be read") as caught:
+        load_inputs({"examples": tmp_path / "examples.parquet", **files})
+    assert "\n" not in str(caught.value)
