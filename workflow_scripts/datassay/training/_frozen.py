@@ -65,7 +65,7 @@ def _embeddings(base: Any) -> tuple[nn.Module, ...]:
     own = getattr(base, "embeddings", None) or getattr(base, "embedder", None)
     found = [own] if isinstance(own, nn.Module) else [base.get_input_embeddings(), getattr(base, "wpe", None)]
     encoder = getattr(base, "encoder", None)
-    if hasattr(encoder, "rel_embeddings"):
+    if encoder is not None and hasattr(encoder, "rel_embeddings"):
         found += [encoder.rel_embeddings, getattr(encoder, "LayerNorm", None)]
     return tuple(module for module in found if module is not None)
 

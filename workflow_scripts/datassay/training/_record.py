@@ -143,7 +143,8 @@ def _fit(run: Run, rows: np.ndarray, checkpoints: Checkpoints | None) -> None:
 
 def _test_scores(run: Run, splits: np.ndarray) -> dict[str, float]:
     run.task.mode(training=False)
-    found, objective = {}, run.objective
+    objective = run.objective
+    found: dict[str, float] = {}
     for split, prefix in (("test", ""), ("validation", "validation_")):
         rows = np.flatnonzero((splits == split) & objective.labelled)
         values = scores(predict(run, rows).logits, objective.labels[rows], objective.task)
