@@ -10,7 +10,11 @@ from tests.workflow.conftest import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow"), pytest.mark.timeout(900)]
 
-REPORT = {"join_assay": 1, "score_detection": 1, "list_suspicious": 1, "plot_report": 1, "summarise": 1}
+ONCE = {"summarise": 1, "compare_detectors": 1, "plot_detectors": 1}
+REPORT = {"join_assay": 1, "score_detection": 1, "list_suspicious": 1, "plot_report": 1, "follow_removals": 1,
+          "plot_removals": 2, **ONCE}  # fmt: skip
+REPORTS = {name: 2 * count for name, count in REPORT.items()} | ONCE
+CLEANING = {"choose_kept": 2, "retrain_cleaned": 2, "summarise_cleaning": 1}
 EDITS = {
     "nothing": ({}, {}),
     "reordered keys": ({"columns: {text: sentence, label: subject, id: name}": "columns: {id: name, label: subject, text: sentence}"}, {}),
@@ -27,23 +31,32 @@ EDITS = {
     ),
     "a measure option": (
         {"pruning:": "meta_information: {options: {label_quality: {folds: 3}}}\npruning:"},
-        {"measure": 2, **{name: 2 * count if name != "summarise" else 1 for name, count in REPORT.items()}},
+        {"measure": 2, **REPORTS},
     ),
     "a value option": (
         {"pruning:": "valuation: {options: {knn_shapley: {k: 3}}}\npruning:"},
-        {"value": 2, **{name: 2 * count if name != "summarise" else 1 for name, count in REPORT.items()}},
+        {"value": 2, **REPORTS, **{name: 2 * count for name, count in CLEANING.items()}},
     ),
     "another recall": ({"max_length: 32, shard_rows: 64, index: {recall_at: 5}": "max_length: 32, shard_rows: 64, index: {recall_at: 6}"}, {"build_index": 1}),
     "more stored neighbours": (
         {"neighbors: {k: 15}": "neighbors: {k: 16}"},
         {"find_neighbors": 2, "find_feature_neighbors": 2, "map_embeddings": 2, "map_model": 2, "measure": 4,
          "join_infoverse": 2, "rank_examples": 2, "retrain": 2, "summarise_pruning": 2,
-         **{name: 2 * count if name != "summarise" else 1 for name, count in REPORT.items()}},
+         **REPORTS},
+    ),
+    "a rule of cleaning less": ({"pruning:": "cleaning: {rules: [threshold]}\npruning:"}, {"summarise_cleaning": 2}),
+    "other shares to choose from": (
+        {"pruning:": "cleaning: {shares: [0.1]}\npruning:"},
+        {name: 2 * count for name, count in CLEANING.items()},
+    ),
+    "finer curves": (
+        {"pruning:": "detection: {steps: 10}\npruning:"},
+        {"follow_removals": 2, "plot_removals": 4, "compare_detectors": 1, "plot_detectors": 1},
     ),
     "steps of the maps": ({"iterations: 30": "iterations: 40"}, {"map_embeddings": 2, "map_model": 2}),
     "epochs of the retrained model": (
         {"encoder: minilm, epochs: 5": "encoder: minilm, epochs: 6"},
-        {"retrain": 4, "summarise_pruning": 1},
+        {"retrain": 4, "summarise_pruning": 1, "retrain_cleaned": 2, "summarise_cleaning": 1},
     ),
     "epochs of the measured model": (
         {"recipe: cnn, epochs: 3": "recipe: cnn, epochs: 4"},
@@ -54,7 +67,7 @@ EDITS = {
         {"rate: 0.1}\n    models: [cnn]": "rate: 0.2}\n    models: [cnn]"},
         {"prepare_dataset": 1, "plot_data_card": 1, "embed": 1, "find_neighbors": 1, "map_embeddings": 1, "build_index": 1,
          "train": 2, "find_feature_neighbors": 1, "map_model": 1, "measure": 6, "score_features": 1, "join_infoverse": 1, "value": 1, "rank_examples": 4, "retrain": 4,
-         "summarise_pruning": 1, **REPORT},
+         "summarise_pruning": 1, **REPORT, **CLEANING},
     ),
     "GPUs and threads": ({"recipe: cnn, epochs: 3": "recipe: cnn, gpu: 1, retrain: image_head, epochs: 3", "mc_passes: 3, retrain: image_head}": "mc_passes: 3}"}, {}),
     "examples shown": ({"pruning:": "report: {suspicious: 3}\npruning:"}, {"summarise": 1}),

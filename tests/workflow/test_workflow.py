@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow"), pytest.mark
 
 def test_a_config_with_everything_on_can_be_planned(tmp_path):
     project = Project(tmp_path)
-    for name in ("a.csv", "b.csv", "a.tsv", "a.jsonl", "a.parquet"):
+    for name in ("a.csv", "b.csv", "a.tsv", "a.jsonl", "a.parquet", "own.npy"):
         (tmp_path / name).write_text("")
     (tmp_path / "pictures").mkdir()
     project.configure("everything", ALL=", ".join(methods("strategy")))
