@@ -16,7 +16,7 @@ SIXTEEN = [
 NINE = [round(0.1 * tenth, 1) for tenth in range(1, 10)]
 
 
-def config(tmp_path: Path, pruning: dict[str, Any], **dataset: Any) -> Any:
+def config(tmp_path: Path, pruning: dict[str, Any], cleaning: dict[str, Any] | None = None, **dataset: Any) -> Any:
     path = tmp_path / "rows.csv"
     path.write_text("text,label\na,0\n")
     mine = {"name": "mine", "source": "csv", "path": str(path), "columns": {"text": "text"}} | dataset
@@ -26,6 +26,7 @@ def config(tmp_path: Path, pruning: dict[str, Any], **dataset: Any) -> Any:
             "encoders": [{"name": "minilm", "kind": "sentence_transformer"}],
             "models": [{"name": "head", "recipe": "head", "encoder": "minilm"}],
             "pruning": pruning,
+            "cleaning": cleaning or {},
         }
     )
 
@@ -96,5 +97,5 @@ def test_pruned_models_need_rows_to_be_measured_on(tmp_path: Path) -> None:
     nowhere = {"test": 0, "validation": 0}
     expected = "datasets[mine].split: test and validation are both 0, so pruned models cannot be measured"
     assert expected in fault(tmp_path, {}, split=nowhere)
-    assert config(tmp_path, {"strategies": []}, split=nowhere)
+    assert config(tmp_path, {"strategies": []}, cleaning={"by": []}, split=nowhere)
     assert config(tmp_path, {}, split={"test": 0})
