@@ -27,7 +27,7 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "choose_kept": (1, ("cleaning/rules.py",)),
     "summarise_cleaning": (1, ("cleaning/summary.py",)),
     "follow_removals": (1, ("cleaning/curves.py",)),
-    "report": (2, ("reporting",)),
+    "report": (3, ("reporting",)),
     "explorer": (1, ("reporting/explorer",)),
 }
 PACKAGE = Path(__file__).parent
