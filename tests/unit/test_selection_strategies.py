@@ -84,6 +84,8 @@ def test_strategies_for_regression_take_labels_that_are_numbers() -> None:
     }
     for name in ("prototypes", "infoverse_dpp"):
         assert len(rank(methods("strategy")[name], found, 20, seed=0)) >= 20
+    about = methods("strategy")["prototypes"]
+    assert rank(about, found, 20, seed=0).equals(rank(about, found, 20, seed=0, options={"n_clusters": 10}))
     same = rank(methods("strategy")["infoverse_dpp"], found | {"labels": np.zeros(50, np.int64)}, 20, seed=0)
     assert same.equals(rank(methods("strategy")["infoverse_dpp"], found, 20, seed=0))
 
