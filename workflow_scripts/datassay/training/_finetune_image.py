@@ -48,7 +48,7 @@ def finetune_image(examples: "pd.DataFrame", objective: Objective, settings: Fin
         _add_dropout(head, settings.dropout)
         frozen = freeze(find_parts(model), settings) if settings.freeze_embeddings or settings.freeze_layers else []
         resized = form.side != getattr(config, "image_size", form.side)
-        flags = {"interpolate_pos_encoding": True} if resized and _interpolates(model) else {}
+        flags: dict[str, Any] = {"interpolate_pos_encoding": True} if resized and _interpolates(model) else {}
 
         def inputs(rows: np.ndarray, rng: np.random.Generator | None) -> Inputs:
             images = torch.from_numpy(pixels[rows]).to(device).permute(0, 3, 1, 2).float()

@@ -110,9 +110,10 @@ class _Residual(nn.Module):
         layers: list[nn.Module] = []
         for i, o, kernel, step in shapes:
             conv = nn.Conv2d(i, o, kernel, stride=step, padding=kernel // 2, bias=False)
-            layers += [conv, nn.BatchNorm2d(o), nn.ReLU(inplace=True)]
+            norm = nn.BatchNorm2d(o)
+            layers += [conv, norm, nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers[:-1])
-        nn.init.zeros_(self.body[-1].weight)
+        nn.init.zeros_(norm.weight)
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or size != self.width:
             conv = nn.Conv2d(size, self.width, 1, stride=stride, bias=False)
