@@ -59,7 +59,12 @@ def test_an_npy_holds_one_row_per_example_in_their_order(tmp_path: Path) -> None
         ("a.npz", VECTORS[:3], np.array(list("abc")), "no vector for 1 of 4 examples, first 'd'"),
         ("a.npz", VECTORS[:, 0], FILE_IDS, "expected a numeric matrix"),
         ("a.parquet", [[1.0], [1.0, 2.0], [1.0], [1.0], [1.0], [1.0]], FILE_IDS, "all of one length"),
-        ("a.npz", np.where(VECTORS == VECTORS[2, 0], np.nan, VECTORS), FILE_IDS, "row 0 is not finite, correct"),
+        (
+            "a.npz",
+            np.where(np.isclose(VECTORS, VECTORS[2, 0]), np.nan, VECTORS),
+            FILE_IDS,
+            "row 0 is not finite, correct",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(name: str, vectors, ids, message: str, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def vector_encoder(examples: "pd.DataFrame", settings: Encoder) -> "Encode":
     path = Path(str(settings.path))
     vectors, ids = _read(path)
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
-        raise DatassayError(f"{path}: vectors of shape {vectors.shape}, type {vectors.dtype}, expected a numeric matrix")
+        raise DatassayError(f"{path}: {vectors.dtype} of shape {vectors.shape}, expected a numeric matrix")
     if ids is None:
         if len(vectors) != len(examples):
             raise DatassayError(
