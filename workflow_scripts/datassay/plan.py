@@ -190,7 +190,7 @@ def array_paths(config: Config, dataset: str, model: str, names: list[str]) -> d
     }
     files |= {name: path("values", **place, estimator=name) for name in methods("estimator")}
     columns = {column.name: family for family, about in methods("measure").items() for column in about.columns}
-    wanted = {}
+    wanted: dict[str, str | list[str]] = {}
     for name in names:
         if name == "log_likelihood":
             wanted |= {name: file} if (file := likelihood_file(config, dataset, model)) else {}

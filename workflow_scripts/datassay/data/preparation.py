@@ -68,7 +68,10 @@ def _checked(source: Source, splits: Sequence[str], settings: Dataset) -> Source
         return replace(source, table=source.table.drop(columns="options", errors="ignore"))
     if "options" not in source.table:
         raise DatassayError(f"{settings.source}: no column 'options', which task: multiple_choice needs")
-    return replace(source, table=source.table.assign(options=checked_options(source)))
+    import pandas as pd
+
+    options = pd.Series(checked_options(source), index=source.table.index, dtype=object)
+    return replace(source, table=source.table.assign(options=options))
 
 
 def _labelled(source: Source, settings: Dataset) -> "tuple[pd.DataFrame, list[str], list[str]]":
@@ -113,6 +116,8 @@ def _arrange(
     }
     if known:
         columns["true_label"] = true
-    columns["is_noisy"] = (label != true) & is_known(true) if known else np.zeros(len(label), dtype=bool)
+    columns["is_noisy"] = (
+        (label != true) & is_known(true) if known and true is not None else np.zeros(len(label), dtype=bool)
+    )
     columns["is_probe"] = np.zeros(len(label), dtype=bool)
     return pd.DataFrame({**columns, **contents})

@@ -53,8 +53,10 @@ def with_options(source: Source) -> Source:
     apart = [role for role in source.names if role.startswith("option") and role != "options"]
     if not apart:
         return source
-    table = source.table.assign(options=source.table[apart].to_numpy(object).tolist()).drop(columns=apart)
-    return replace(source, table=table)
+    import pandas as pd
+
+    options = pd.Series(source.table[apart].to_numpy(object).tolist(), index=source.table.index, dtype=object)
+    return replace(source, table=source.table.drop(columns=apart).assign(options=options))
 
 
 def require_columns(file: str, wanted: dict[str, str], found: Sequence[str]) -> None:

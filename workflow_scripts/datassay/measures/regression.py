@@ -57,7 +57,7 @@ def regression_dynamics(
     if not len(epochs):
         raise DatassayError("logits: no epoch was recorded, at least 1 is needed")
     columns = {"final_prediction": epochs[-1], "final_abs_error": np.abs(epochs[-1] - labels)}
-    absent = {}
+    absent: dict[str, str] = {}
     if len(epochs) > 1:
         columns["mean_abs_error"] = np.abs(epochs - labels).mean(axis=0)
         columns["prediction_variability"] = epochs.std(axis=0)
