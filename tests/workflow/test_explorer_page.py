@@ -317,3 +317,40 @@ def test_hostile_texts_are_shown_as_they_are(hostile, opened, tmp_path):
     table = read_csv(file)
     assert table["example_id"].tolist() == assay["example_id"].tolist()
     assert table["label"].tolist() == assay["label"].tolist()
+
+
+def test_bare_tables_make_a_page_too(opened, tmp_path):
+    n = 30
+    assay = pd.DataFrame({"example_id": [f"r{i}" for i in range(n)], "split": "train", "label": np.linspace(-1, 1, n)})
+    assay["is_noisy"] = assay["is_probe"] = False
+    assay.loc[:2, "label"] = np.nan
+    for name, values in {"constant": 1.0, "nowhere": np.nan, "partly": [np.nan, 2.0, 4.0] * 10}.items():
+        assay[name] = values
+    file = tmp_path / "bare.html"
+    predictions = np.zeros((n, 1), dtype=np.float32)
+    page_text = build_page(
+        assay, assay[["example_id"]], {}, name="bare", logits=predictions, task="regression", max_points=24
+    )
+    file.write_text(page_text, encoding="utf-8")
+    page = opened(file)
+    assert page.locator("#note").inner_text().startswith("A sample of 24 of 30 rows")
+    for name in ("constant", "nowhere", "partly"):
+        page.select_option("#colour", name)
+        page.select_option("#add-filter", name)
+    page.select_option("#axis-x", "constant")
+    page.select_option("#axis-y", "nowhere")
+    assert (
+        counts(page) == [0, 24]
+        and page.locator("#empty").is_visible()
+        and not page.locator("#empty-reset").is_visible()
+    )
+    page.select_option("#axis-y", "partly")
+    shown = counts(page)[0]
+    assert 0 < shown < 24 and f"{24 - shown} without a value here" in page.locator("#note").inner_text()
+    least, _most = page.locator("[data-column=partly] .bounds input").all()
+    least.fill("9")
+    least.press("Enter")
+    assert counts(page) == [0, 24] and page.locator("#empty-reset").is_visible()
+    least.fill("nine")
+    least.press("Enter")
+    assert least.get_attribute("aria-invalid") == "true" and counts(page) == [0, 24]

@@ -45,7 +45,7 @@ def shown_columns(assay: "pd.DataFrame", label_names: Sequence[str], predicted: 
     for name in map(str, assay):
         if name == "is_noisy":
             named[NOISE] = _noise(assay)
-        elif name not in CONTENT:
+        elif name not in CONTENT and (name != "is_probe" or assay[name].any()):
             named[name] = assay[name]
         if name == "label" and predicted is not None:
             named[PREDICTED] = pd.Series(predicted, index=assay.index)

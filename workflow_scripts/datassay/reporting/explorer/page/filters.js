@@ -22,7 +22,8 @@ function listFilters(state) {
     for (const entry of entries.values()) entry.update();
     byId("reset-filters").hidden = !state.filters.size;
     byId("empty").hidden = state.shownCount > 0;
-    byId("empty-reset").hidden = !state.filters.size;
+    byId("empty").firstElementChild.textContent = state.placed ? "No points match." : "No example has a value on both axes.";
+    byId("empty-reset").hidden = !state.placed;
   };
   state.on("filters colour", refresh);
 
@@ -89,7 +90,8 @@ function rangeFilter(state, column) {
     input.setAttribute("aria-invalid", String(!valid));
     if (!valid) return;
     chosen[end] = value;
-    bound(...chosen.sort((a, b) => a - b));
+    if (chosen[0] > chosen[1]) chosen[1 - end] = value;
+    bound(...chosen);
   }));
   const update = () => {
     const chosen = current();
@@ -99,6 +101,7 @@ function rangeFilter(state, column) {
         fields[end].value = formatNumber(value).replace("−", "-");
       }
     });
+    sliders[0].style.zIndex = sliders[0].value > 500 ? 1 : 0; // where both are at the right end the left one can move
     drawHistogram(canvas, column, bins, state);
   };
   return { element, update };
