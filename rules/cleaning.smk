@@ -8,7 +8,6 @@ PROVIDES: kept rows, decisions, retraining results and their summary; removal cu
 localrules:
     choose_kept,
     summarise_cleaning,
-    follow_removals,
     plot_removals,
     compare_detectors,
     plot_detectors,
