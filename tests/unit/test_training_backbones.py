@@ -172,7 +172,7 @@ def test_pairs_are_encoded_as_the_tokenizer_does(kind: str, folders) -> None:
 
     from datassay.training._tokens import encode
 
-    table = pd.DataFrame({"text": ["w1 w2 w3 w4 w5", "w1"], "text_b": ["w6", None]})
+    table = pd.DataFrame({"text": ["w1 w2 w3 w4 w5", "w1", "w1"], "text_b": ["w6", None, "w6 w5 w4 w3 w2 w1 w1 w1"]})
     tokenizer, config = (kind_of.from_pretrained(folders(kind)) for kind_of in (AutoTokenizer, AutoConfig))
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     encoded = encode(table, "classification", tokenizer, config, finetune(folders(kind), max_length=7))
@@ -184,7 +184,8 @@ def test_pairs_are_encoded_as_the_tokenizer_does(kind: str, folders) -> None:
         "gpt2": [w[1], w[2], w[3], w[4], w[5], w[6]],
         "t5": [w[1], w[2], w[3], w[4], 3, w[6], 3],
     }[kind]
-    batch = encoded.ids.padded(np.array([0, 1]), encoded.pad)
+    batch = encoded.ids.padded(np.arange(3), encoded.pad)
+    assert encoded.lengths[1] <= 5 and encoded.lengths[2] == 7 and {w[1], w[6], w[5]} <= {*batch[2].tolist()}
     assert batch[0, : len(expected)].tolist() == expected and encoded.lengths[0] == len(expected)
     if kind == "bert":
         assert encoded.arrays["token_type_ids"].padded(np.array([0]), 0)[0].tolist() == [0, 0, 0, 0, 0, 1, 1]

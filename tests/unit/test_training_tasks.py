@@ -93,7 +93,7 @@ def test_one_step_of_regression_is_the_closed_form(tmp_path: Path) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(int(generator(0, "initialisation").integers(2**63)))
         layer = torch.nn.Linear(8, 1)
-    weight, bias = layer.weight.detach().numpy()[0].astype(np.float64), float(layer.bias)
+    weight, bias = layer.weight.detach().numpy()[0].astype(np.float64), float(layer.bias.detach())
     learnt = ((examples["split"] == "train") & examples["label"].notna()).to_numpy()
     x, y = vectors[learnt], examples["label"].to_numpy()[learnt]
     mean, std = y.mean(), y.std()

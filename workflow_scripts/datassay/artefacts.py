@@ -83,7 +83,7 @@ ARTEFACTS: dict[str, Artefact] = {
             "logits",
             f"{_TRAINING}/logits.npy",
             "train",
-            "eval-mode logits of all examples after every epoch",
+            "logits of all examples after every epoch, in evaluation mode (learnt rows: as `dynamics` says)",
             "[E, N, C]",
             "float32",
         ),
