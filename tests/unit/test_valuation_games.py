@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 
 from datassay.errors import DatassayError, NotApplicable
-from datassay.valuation import FunctionGame, ame, banzhaf, beta_shapley, cs_shapley, feature_game, g_shapley, loo
-from datassay.valuation import tmc_shapley
+from datassay.valuation import (
+    FunctionGame,
+    ame,
+    banzhaf,
+    beta_shapley,
+    cs_shapley,
+    feature_game,
+    g_shapley,
+    loo,
+    tmc_shapley,
+)
 from datassay.valuation.semivalues import beta_weights
 from datassay.valuation.subsets import SHARES
 from tests.unit import value_games as oracle
@@ -98,7 +107,7 @@ def test_classwise_shapley_equals_all_coalitions(utility):
 
 
 def test_classwise_values_of_a_class_sum_to_its_utility():
-    train_x, train_y, valid_x, valid_y = problem(8)
+    train_x, _, valid_x, valid_y = problem(8)
     game = feature_game(train_x, np.zeros(8, int), valid_x, valid_y, utility="knn", k=3)
     values = cs_shapley(game, rounds=3)
     assert values.value.sum() == pytest.approx(game.full)
