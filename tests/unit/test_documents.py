@@ -204,6 +204,9 @@ def check_config(text):
     for dataset in raw["datasets"]:
         if not dataset["source"].startswith(("hub", "builtin:")):
             Path(dataset["path"]).touch()
+    for encoder in raw["encoders"]:
+        if "path" in encoder:
+            Path(encoder["path"]).touch()
     validate(raw)
 
 
