@@ -176,10 +176,21 @@ def test_strategies_rank_prefixes(name):
 def test_estimators_give_a_finite_value_per_train_row_and_repeat(name):
     found = arrays()
     x, y = found["embeddings"], found["labels"]
-    first, second = (estimate(name, x[:40], y[:40], x[40:], y[40:]) for _ in range(2))
+    budget = {"units": 2} if methods("estimator")[name].sampled else {}
+    before = x.copy(), y.copy()
+    first, second = (estimate(name, x[:40], y[:40], x[40:], y[40:], **budget) for _ in range(2))
     assert len(first) == 40 and np.isfinite(first["value"]).all()
     assert (first["standard_error"] >= 0).all()
     pd.testing.assert_frame_equal(first, second, check_exact=True)
+    assert np.array_equal(before[0], x) and np.array_equal(before[1], y)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_estimators_take_the_arrays_or_a_game(name):
+    about = methods("estimator")[name]
+    arrays_or_game = {"game"} if about.game else {"train_x", "train_y", "valid_x", "valid_y"}
+    assert set(about.inputs) - {"rng"} == arrays_or_game
+    assert about.game or not about.sampled
 
 
 @pytest.mark.parametrize(("kind", "name"), [(k, n) for k, n in ALL if k in ("measure", "strategy", "estimator")])
