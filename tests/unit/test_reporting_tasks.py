@@ -113,6 +113,9 @@ def test_the_summary_leads_with_the_metric_and_names_what_was_left_out() -> None
     lines = summary.summary_text("d", "r", pd.DataFrame(), {"m": metrics}, metric="mcc", absent=absent).splitlines()
     assert lines[1] == "  test MCC of m: 0.600 ± 0.100 (2 seeds), accuracy 0.850"
     assert lines[2:] == ["  left out: aum, forgetting (needs classes)", "  left out: mc_std (no dropout)"]
+    many = {f"column_{i}": "needs classes" for i in range(20)}
+    wrapped = summary.summary_text("d", "r", pd.DataFrame(), {}, absent=many).splitlines()
+    assert max(map(len, wrapped)) <= 100 and all(name in "\n".join(wrapped) for name in many)
     numbers = metrics.rename(columns={"accuracy": "spearman", "mcc": "pearson"})
     assert "Pearson correlation of m: 0.600 ± 0.100 (2 seeds), Spearman correlation 0.850" in summary.summary_text(
         "d", "r", pd.DataFrame(), {"m": numbers}, metric="pearson"

@@ -133,7 +133,8 @@ def unmeasured(config: Config, dataset_name: str) -> dict[str, str]:
     if task == "classification":
         return {}
     done = {*families_of(config, dataset_name), *estimators_of(config, dataset_name)}
-    named = [*config.meta_information.families, *config.valuation.estimators]
+    usual = [name for name in config.meta_information.families if method("measure", name).columns_of("classification")]
+    named = [*usual, *config.valuation.estimators]
     return {name: UNSUITED[task] for name in named if name not in done}
 
 

@@ -1,5 +1,6 @@
 """What is printed at the end of a run."""
 
+import textwrap
 import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -66,7 +67,9 @@ def summary_text(
     elif len(suspicious):
         lines.append("  most likely mislabelled:")
         lines += [f"    {line}" for line in _aligned(_cells(suspicious.head(examples)), width - 4)]
-    lines += [f"  left out: {', '.join(names)} ({reason})" for reason, names in _by_reason(absent or {}).items()]
+    for reason, names in _by_reason(absent or {}).items():
+        text = f"left out: {', '.join(names)} ({reason})"
+        lines += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(_fit(line, width).rstrip() for line in lines) + "\n"
 
 
