@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow"), pytest.mark
 
 ONCE = {"summarise": 1, "compare_detectors": 1, "plot_detectors": 1}
 REPORT = {"join_assay": 1, "score_detection": 1, "list_suspicious": 1, "plot_report": 1, "follow_removals": 1,
-          "plot_removals": 2, **ONCE}  # fmt: skip
+          "plot_removals": 2, "build_explorer": 1, **ONCE}  # fmt: skip
 REPORTS = {name: 2 * count for name, count in REPORT.items()} | ONCE
 CLEANING = {"choose_kept": 2, "retrain_cleaned": 2, "summarise_cleaning": 1}
 EDITS = {
@@ -53,7 +53,7 @@ EDITS = {
         {"pruning:": "detection: {steps: 10}\npruning:"},
         {"follow_removals": 2, "plot_removals": 4, "compare_detectors": 1, "plot_detectors": 1},
     ),
-    "steps of the maps": ({"iterations: 30": "iterations: 40"}, {"map_embeddings": 2, "map_model": 2}),
+    "steps of the maps": ({"iterations: 30": "iterations: 40"}, {"map_embeddings": 2, "map_model": 2, "build_explorer": 2}),
     "epochs of the retrained model": (
         {"encoder: minilm, epochs: 5": "encoder: minilm, epochs: 6"},
         {"retrain": 4, "summarise_pruning": 1, "retrain_cleaned": 2, "summarise_cleaning": 1},
@@ -70,6 +70,7 @@ EDITS = {
          "summarise_pruning": 1, **REPORT, **CLEANING},
     ),
     "GPUs and threads": ({"recipe: cnn, epochs: 3": "recipe: cnn, gpu: 1, retrain: image_head, epochs: 3", "mc_passes: 3, retrain: image_head}": "mc_passes: 3}"}, {}),
+    "points of the page": ({"pruning:": "report: {explorer: {max_points: 100}}\npruning:"}, {"build_explorer": 2}),
     "examples shown": ({"pruning:": "report: {suspicious: 3}\npruning:"}, {"summarise": 1}),
 }  # fmt: skip
 
