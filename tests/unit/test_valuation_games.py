@@ -64,6 +64,20 @@ def test_banzhaf_is_unbiased(name):
     close(banzhaf(game, subsets=2000), oracle.by_all_coalitions(game, oracle.banzhaf_weight))
 
 
+def test_the_errors_of_banzhaf_are_those_of_two_means():
+    from datassay.randomness import generator
+
+    game, _ = GAMES["airport"]
+    values = banzhaf(game, subsets=200, seed=7)
+    inside = np.concatenate([generator(7, "banzhaf", 0, unit).random((100, 6)) < 0.5 for unit in (0, 1)])
+    worth = np.array([game(np.flatnonzero(row)) for row in inside])
+    for player in range(6):
+        groups = worth[inside[:, player]], worth[~inside[:, player]]
+        assert values.value[player] == pytest.approx(groups[0].mean() - groups[1].mean())
+        expected = np.sqrt(sum(group.var(ddof=1) / len(group) for group in groups))
+        assert values.standard_error[player] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (16.0, 1.0), (4.0, 1.0), (1.0, 4.0)])
 @pytest.mark.parametrize("name", ["voting", "airport", "gloves", "saddle"])
 def test_beta_shapley_is_unbiased(name, a, b):

@@ -112,7 +112,7 @@ def run_shard(
                 checkpoints.save("units", done)
                 clock.saved()
                 unit_done("unit")
-    return done
+    return dict(sorted(done.items()))  # records come back in another order, and the file must not
 
 
 class _Clock:
