@@ -68,7 +68,11 @@ def run_of(about):
 def columns(found):
     """Every measure column and value of a run: what strategies may ask for besides the arrays."""
     ids = pd.Series([f"e{i}" for i in range(N)])
-    tables = [compute_measure(about, found, ids, about.options) for about in methods("measure").values() if about.columns_of("classification")]
+    tables = [
+        compute_measure(about, found, ids, about.options)
+        for about in methods("measure").values()
+        if about.columns_of("classification")
+    ]
     named = {name: table[name].to_numpy() for table in tables for name in table if name != "example_id"}
     values = {name: np.random.default_rng(1).normal(size=N) for name in methods("estimator")}
     return found | named | values

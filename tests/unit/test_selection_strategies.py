@@ -69,7 +69,10 @@ def test_which_strategies_make_sense_for_which_task() -> None:
     known = methods("strategy")
     of = {task: {name for name, about in known.items() if task in about.tasks} for task in TASKS}
     assert of["classification"] == set(known)
-    assert set(known) - of["multiple_choice"] == {"grand", "moderate"}  # options have features of their own, and examples share no class
+    assert set(known) - of["multiple_choice"] == {
+        "grand",
+        "moderate",
+    }  # options have features of their own, and examples share no class
     assert of["regression"] == {
         "full", "random", "density", "coreset", "prototypes", "semdedup", "infoverse_dpp"
     }  # fmt: skip

@@ -69,8 +69,8 @@ ARTEFACTS: dict[str, Artefact] = {
             "embedding_neighbors",
             "results/{dataset}/embeddings/{encoder}/neighbors.npz",
             "find_neighbors",
-            "exact nearest train rows of every train row in the vectors, itself left out, nearest first: ids [n, k] int32 "
-            "(numbers of train rows), distances [n, k] float32 (Euclidean)",
+            "exact nearest train rows of every train row in the vectors, itself left out, nearest first: ids [n, k] "
+            "int32 (numbers of train rows), distances [n, k] float32 (Euclidean)",
         ),
         Artefact(
             "embedding_map",
@@ -226,7 +226,7 @@ ARTEFACTS: dict[str, Artefact] = {
             "cleaning_decision",
             f"{_CLEANED}/decision.json",
             "choose_kept",
-            "rows dropped, K-NN accuracy before and after and at every share, precision and recall where noise is known",
+            "rows dropped, K-NN accuracy before, after and at every share, precision and recall where noise is known",
         ),
         Artefact(
             "cleaned",

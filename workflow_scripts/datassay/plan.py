@@ -139,7 +139,7 @@ def unmeasured(config: Config, dataset_name: str) -> dict[str, str]:
 
 
 def cells(config: Config, dataset_name: str) -> list[tuple[str, str]]:
-    """Return every (strategy, ratio text) of a data set's pruning grid, the full data first; [] if nothing is pruned."""
+    """Return every (strategy, ratio) of a data set's pruning grid, the full data first; [] if nothing is pruned."""
     names = [name for name in strategies(config) if name not in left_out(config, dataset_name)]
     grid = [(name, ratio_text(ratio)) for name in names for ratio in config.pruning.ratios]
     return [(REFERENCE_STRATEGY, ratio_text(1)), *grid] if grid else []

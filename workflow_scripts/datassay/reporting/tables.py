@@ -76,7 +76,9 @@ def score_detection(assay: "pd.DataFrame", is_noisy: np.ndarray, orientation: Gu
 
     Returns one row per column, best first: column, family, orientation, auroc (ties count half), average_precision
     (sum over thresholds of recall gained times precision, as scikit-learn), precision_at_noise (of as many rows as are
-    wrong, most suspicious first: their recall is the same number), n, n_noisy. A column without a stated end is scored as if high were suspicious, with orientation "none stated": an AUROC far below 0.5 then says that low is.
+    wrong, most suspicious first: their recall is the same number), n, n_noisy. A column
+    without a stated end is scored as if high were suspicious, with orientation "none stated": an AUROC far below 0.5
+    then says that low is.
     Where no row, or every row, is known to be wrong the table is empty and `attrs["reason"]` says why.
     Time O(n log n) per column.
     """
