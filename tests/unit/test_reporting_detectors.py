@@ -106,7 +106,7 @@ def test_figures_draw_every_detector_that_states_an_end():
     names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert {"knn shapley", "aum", "forgetting", "entropy", "random orders"} == set(names)
     assert len(figure.axes) == 4
-    assert any("1 columns that state no end" in text for text in texts(figure))
+    assert any("In the table only: 1 that state" in text for text in texts(figure))
     panels = removal_figure(followed["one", "head"], "knn")
     assert {axes.get_title("left") for axes in panels.axes} >= {"knn shapley", "aum", "forgetting"}
     nothing = detectors_figure(compare_detectors({}, {}))

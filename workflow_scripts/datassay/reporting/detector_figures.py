@@ -61,7 +61,7 @@ def detectors_figure(table: "pd.DataFrame") -> "Figure":
         max(width, 9.0), 2.6 + 0.235 * len(order), "Detectors of wrong labels",
         "AUROC and average precision for labels known to be wrong; gain: mean test accuracy while the most suspicious "
         "half of the train rows is removed, less that of removing at random, in points."
-        + f" {hidden} columns that state no end for wrong labels are in the table only." * bool(hidden),
+        + f" In the table only: {hidden} that state no end for wrong labels." * bool(hidden),
     )  # fmt: skip
     panels = figure.subplots(1, len(blocks), sharey=True, squeeze=False)[0]
     for axes, (column, title) in zip(panels, blocks.items(), strict=True):
