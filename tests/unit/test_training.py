@@ -83,20 +83,20 @@ def same(a: Recording, b: Recording) -> bool:
 @pytest.mark.parametrize("recipe", ["head", "finetune", "cnn"])
 def test_recording_is_complete_and_learns(recipe: str, tiny: Path, tmp_path: Path) -> None:
     settings = {"head": head, "cnn": cnn, "finetune": lambda **s: finetune(tiny, **s)}[recipe]
-    settings = settings(epochs=8, learning_rate=5e-3, mc_passes=3)
+    settings = settings(epochs=16, batch_size=8, learning_rate=5e-3, mc_passes=3)
     examples = image_examples() if recipe == "cnn" else text_examples()
     vectors = some_vectors(examples) if recipe == "head" else None
     recording = run(examples, vectors, settings, tmp_path)
-    assert recording.logits.shape == (8, N, 3) and recording.logits.dtype == np.float32
+    assert recording.logits.shape == (16, N, 3) and recording.logits.dtype == np.float32
     assert recording.features.shape == (N, {"head": 16, "finetune": 32, "cnn": 16}[recipe])
-    assert recording.feature_norms.shape == (8, N) and recording.feature_norms.dtype == np.float32
+    assert recording.feature_norms.shape == (16, N) and recording.feature_norms.dtype == np.float32
     np.testing.assert_allclose(recording.feature_norms[-1], np.linalg.norm(recording.features, axis=1), rtol=1e-5)
     assert not np.allclose(recording.feature_norms[0], recording.feature_norms[-1])
     assert recording.mc_logits.shape == (3, N_TRAIN, 3)
     assert not np.array_equal(recording.mc_logits[0], recording.mc_logits[1])
     metrics = recording.metrics
-    assert list(metrics["epoch"].unique()) == list(range(1, 9))
-    last = metrics[(metrics["split"] == "test") & (metrics["epoch"] == 8)].iloc[0]
+    assert list(metrics["epoch"].unique()) == list(range(1, 17))
+    last = metrics[(metrics["split"] == "test") & (metrics["epoch"] == 16)].iloc[0]
     assert last["accuracy"] > 0.8
     test = (examples["split"] == "test").to_numpy()
     expected = scores(recording.logits[-1, test], examples["label"].to_numpy()[test])
