@@ -250,6 +250,21 @@ def test_unlabelled_rows_are_recorded_but_not_learnt(tmp_path: Path) -> None:
     assert not np.allclose(first.logits[:, train_rows[:20]], moved.logits[:, train_rows[:20]])
 
 
+@pytest.mark.parametrize("recipe", ["head", "finetune", "cnn"])
+def test_retraining_reads_the_kept_rows_alone(recipe: str, tiny: Path) -> None:
+    settings = {"head": head, "cnn": cnn, "finetune": lambda **s: finetune(tiny, **s)}[recipe]()
+    examples = image_examples() if recipe == "cnn" else text_examples()
+    vectors = some_vectors(examples) if recipe == "head" else None
+    train_rows = np.flatnonzero(examples["split"] == "train")
+    kept = np.arange(0, N_TRAIN, 2)
+    left = examples.index.isin(train_rows[kept]) | (examples["split"] != "train").to_numpy()
+    whole = retrain(examples, vectors, NAMES, settings, [0, 1], kept)
+    part = retrain(
+        examples[left].reset_index(drop=True), None if vectors is None else vectors[left], NAMES, settings, [0, 1]
+    )
+    assert whole == part
+
+
 def test_retraining_is_training_on_the_kept_rows(tmp_path: Path) -> None:
     examples = text_examples()
     vectors = some_vectors(examples)

@@ -135,7 +135,8 @@ class Lower:
         sample = rows[np.linspace(0, len(rows) - 1, min(CHECKED_ROWS, len(rows))).astype(int)]
         task.mode(training=False)
         plain = _logits(task, sample)
-        if self.states is None:
+        first = self.states is None
+        if first:
             self.states = self._compute(task, parts, settings, feed)
         if self.states is None:
             self.usable = False
@@ -150,7 +151,9 @@ class Lower:
             difference = np.inf
         if difference <= TOLERANCE:
             task.restore = undo
-            logger.info("%d frozen layers ran once, %d MB of hidden states kept", settings.freeze_layers, needed >> 20)
+            if first:
+                kept = (settings.freeze_layers, needed >> 20)
+                logger.info("%d frozen layers ran once, %d MB of hidden states kept", *kept)
             return
         undo()
         task.inputs, self.usable, self.states = plain_inputs, False, None

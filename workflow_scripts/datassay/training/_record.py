@@ -84,6 +84,10 @@ def evaluate_seeds(
     checkpoints: Checkpoints | None,
 ) -> list[dict[str, float]]:
     """Train on train_rows with every seed; see `datassay.training.retrain`."""
+    read = np.union1d(train_rows, np.flatnonzero(examples["split"].isin(["test", "validation"])))
+    examples, labels = examples.iloc[read].reset_index(drop=True), labels[read]
+    vectors = None if vectors is None else vectors[read]
+    train_rows = np.searchsorted(read, train_rows)
     splits = examples["split"].to_numpy()
     objective, fit = _learnt(examples, labels, label_names, train_rows, task)
     results = []
