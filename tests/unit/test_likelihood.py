@@ -114,6 +114,17 @@ def test_scores_are_those_of_a_plain_loop(kind: str, mode: str, folder: Path, te
     np.testing.assert_allclose(paired, expected, atol=1e-4)
 
 
+def test_the_options_of_a_choice_are_read_as_a_second_text(folder: Path, texts: pd.DataFrame, tmp_path: Path) -> None:
+    pairs = texts[texts["text"] != ""].reset_index(drop=True)
+    options = [[text, "w7"] for text in pairs["text_b"]]
+    joined = [" / ".join(row) for row in options]
+    alone = score(pairs[["text"]].assign(options=options), folder / "bert", tmp_path)
+    np.testing.assert_array_equal(alone, score(pairs[["text"]].assign(text_b=joined), folder / "bert", tmp_path))
+    behind = score(pairs.assign(options=options), folder / "bert", tmp_path)
+    expected = [f"{second} {text}" if second else text for second, text in zip(pairs["text_b"], joined, strict=True)]
+    np.testing.assert_array_equal(behind, score(pairs.assign(text_b=expected), folder / "bert", tmp_path))
+
+
 @pytest.mark.parametrize("kind", ["bert", "gpt2"])
 def test_the_budget_changes_rounding_only_and_no_batch_exceeds_it(
     kind: str, folder: Path, texts: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ from sentence_transformers import SentenceTransformer
 
 from datassay.config import Encoder
 from datassay.encoders.backbones import loading, model_source, resolve_precision
+from datassay.encoders.texts import whole_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +32,7 @@ def text_encoder(examples: "pd.DataFrame", settings: Encoder) -> "Encode":
     if resolve_precision(settings.precision) == "bf16":
         model.bfloat16()
     length = min(settings.max_length, model.max_seq_length or settings.max_length)
-    texts = examples["text"].fillna("").astype(str).to_numpy(object)
-    pairs = _second_texts(examples)
+    texts, pairs = whole_texts(examples)
 
     def encode(rows: np.ndarray) -> np.ndarray:
         tokens = model.tokenizer(
@@ -51,14 +51,6 @@ def text_encoder(examples: "pd.DataFrame", settings: Encoder) -> "Encode":
         return vectors
 
     return encode
-
-
-def _second_texts(examples: "pd.DataFrame") -> np.ndarray | None:
-    parts = [examples["text_b"].fillna("").astype(str)] if "text_b" in examples else []
-    parts += [examples["options"].map(" / ".join)] if "options" in examples else []
-    if not parts:
-        return None
-    return np.array([" ".join(filter(None, texts)) for texts in zip(*parts, strict=True)], dtype=object)
 
 
 def _forward(model: SentenceTransformer, tokens: dict[str, list[list[int]]]) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from datassay.checkpoints import Checkpoints, unit_done
 from datassay.config import LanguageModel
 from datassay.encoders.backbones import loading, model_source, resolve_precision
+from datassay.encoders.texts import whole_texts
 from datassay.errors import DatassayError
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ Batch = tuple[np.ndarray, np.ndarray]
 def pseudo_log_likelihood(examples: "pd.DataFrame", settings: LanguageModel, progress: Checkpoints) -> np.ndarray:
     """Return the mean log-probability (nats) of the content tokens of every text, float32 [n].
 
-    examples: columns text and, for pairs, text_b, which go through the tokenizer's own pair encoding. Content is what
-    the tokenizer did not add; a text without any scores 0. Three ways, each with the pretrained weights, dropout off:
+    examples: columns text and, for pairs, text_b, which go through the tokenizer's own pair encoding; the options of a
+    multiple choice stand in the second text, all of them, as for the encoder: the label is not looked at. Content is
+    what the tokenizer did not add; a text without any scores 0. Three ways, each with the pretrained weights, dropout
+    off:
 
     - a masked model with mode "masked": log P(x_j | all other tokens), one pass per token with that token masked;
     - a masked model with mode "unmasked": the same of one pass in which nothing is masked, so that the model sees
@@ -176,7 +179,7 @@ def _only(base: Any, choose: Callable[["torch.Tensor"], "torch.Tensor"]) -> Iter
 def _encode(examples: "pd.DataFrame", language: _Language, settings: LanguageModel) -> _Texts:
     """Tokenise; special tokens written out in a text are plain text. A causal model gets its start token in front."""
     tokenizer = language.tokenizer
-    columns = [examples[name].fillna("").astype(str).tolist() for name in ("text", "text_b") if name in examples]
+    columns = [texts.tolist() for texts in whole_texts(examples) if texts is not None]
     bare = tokenizer.num_special_tokens_to_add(pair=len(columns) == 2) == 0
     if bare and len(columns) == 2:
         columns[1] = [f" {text}" for text in columns[1]]  # nothing else marks the border
