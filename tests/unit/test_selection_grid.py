@@ -64,13 +64,13 @@ def test_what_a_regression_cannot_rank_is_left_out_with_its_reason(tmp_path: Pat
 
 
 def test_a_strategy_by_a_column(tmp_path: Path) -> None:
-    about = {"name": "odd", "column": "pseudo_log_likelihood", "keep": "lowest"}
+    about = {"name": "odd", "column": "semantic_density", "keep": "lowest"}
     found = config(tmp_path, {"strategies": ["random"], "ratios": [0.5], "by_column": [about]})
     assert plan.cells(found, "mine")[1:] == [("random", "0.5"), ("odd", "0.5")]
-    assert plan.by_column(found, "odd") == {"column": "pseudo_log_likelihood", "keep": "lowest"}
+    assert plan.by_column(found, "odd") == {"column": "semantic_density", "keep": "lowest"}
     assert plan.by_column(found, "random") == {} == plan.options_of(found, "strategy", "odd")
     files = plan.method_inputs(found, plan.strategy_of(found, "odd"), "mine", "head")
-    assert files["pseudo_log_likelihood"].endswith("mine/meta_information/head/pretrained.parquet")
+    assert files["semantic_density"].endswith("mine/meta_information/head/pretrained.parquet")
     values = config(tmp_path, {"by_column": [about | {"column": "knn_shapley"}]})
     assert "knn_shapley" in plan.method_inputs(values, plan.strategy_of(values, "odd"), "mine", "head")
 

@@ -110,7 +110,7 @@ def test_ratio_text() -> None:
 def test_what_cannot_be_measured_is_refused() -> None:
     examples = pd.DataFrame({"split": ["train", "validation", "test", "test"], "label": [0, -1, -1, 1]})
     check_measurable(examples)
-    check_measurable(pd.DataFrame({"split": ["train", "validation"], "label": [0.5, 0.1]}))
+    check_measurable(pd.DataFrame({"split": ["train", "validation"], "label": [0.5, -1.0]}))
     for missing in (examples[:3], examples[:1], examples[:2].assign(label=[0.1, np.nan])):
         with pytest.raises(DatassayError, match="neither split 'test' nor 'validation' has a labelled row"):
             check_measurable(missing)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from datassay.errors import DatassayError, did_you_mean
 
@@ -94,6 +94,13 @@ class Method:
     def game_options(self) -> dict[str, Any]:
         """Options of what makes an estimator's game -> default value."""
         return _defaults(self.game) if self.game else {}
+
+    @property
+    def choices(self) -> dict[str, tuple[Any, ...]]:
+        """Option -> what it may be, of the options that are annotated as a Literal."""
+        functions = [self.function, *([self.game] if self.game else [])]
+        parameters = [p for function in functions for p in inspect.signature(function).parameters.values()]
+        return {p.name: get_args(p.annotation) for p in parameters if get_origin(p.annotation) is Literal}
 
     @property
     def sampled(self) -> bool:

@@ -84,7 +84,7 @@ def _describe(fault: Mapping[str, Any], raw: Mapping[str, Any], name_of: Any) ->
         text = f"found {found!r}{did_you_mean(str(found), options)}"
     else:
         text = f"found {shortened(found)}, {fault['msg'][0].lower()}{fault['msg'][1:]}"
-    return f"{name_of(key)}: {key}: {text}"
+    return f"{name_of(key)}: {key}: {text}" if key else f"{name_of(key)}: {text}"
 
 
 def _key_text(location: Iterable[Any], raw: Any) -> str:

@@ -87,6 +87,8 @@ def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str
             if not Path(path).exists():
                 yield f"{key}.path", f"no file or folder '{path}'"
     yield from _measurable_checks(dataset, config)
+    if dataset.metric == "f1" and len(named := dataset.classes or dataset.label_names or "ab") != 2:
+        yield f"{key}.metric", f"f1 needs two classes, there are {len(named)}; macro_f1 is for any number"
     if main_encoder(config, dataset) is None:
         yield f"{key}.encoders", f"no encoder of the config takes {dataset.modality}s"
     if not models_of(config, dataset):
@@ -174,17 +176,20 @@ def strategy_checks(config: Config) -> Iterable[tuple[str, str]]:
     """Yield a fault for every strategy that reads a column which cannot be computed from what will be recorded."""
     family_of = {column.name: family for family, about in methods("measure").items() for column in about.columns}
     for dataset in config.datasets:
-        absent = {"ensemble": "2 seeds"} if len(seeds_of(config, dataset)) < 2 else {}
+        absent = {"ensemble": "at least 2 seeds"} if len(seeds_of(config, dataset)) < 2 else {}
+        if dataset.modality == "text" and config.meta_information.language_model is None:
+            absent["pseudo_log_likelihood"] = "meta_information.language_model"
         for model in models_of(config, dataset):
-            missing = absent | ({"training_dynamics": f"2 epochs of models[{model.name}]"} if model.epochs < 2 else {})
-            missing |= {"mc_dropout": f"2 mc_passes of models[{model.name}]"} if model.mc_passes < 2 else {}
+            of_model, missing = f"of models[{model.name}]", dict(absent)
+            missing |= {"training_dynamics": f"at least 2 epochs {of_model}"} if model.epochs < 2 else {}
+            missing |= {"mc_dropout": f"at least 2 mc_passes {of_model}"} if model.mc_passes < 2 else {}
             for name in [name for name in strategies(config) if name not in left_out(config, dataset.name)]:
                 for column in strategy_of(config, name).inputs.values():
-                    if needs := missing.get(family_of.get(column, "")):
+                    if needs := missing.get(column) or missing.get(family_of.get(column, "")):
                         yield (
                             "pruning.strategies",
-                            f"'{name}' reads '{column}', which needs at least {needs} on '{dataset.name}': "
-                            "raise that or leave the strategy out",
+                            f"'{name}' reads '{column}', which needs {needs} on '{dataset.name}': "
+                            "set that or leave the strategy out",
                         )
 
 
@@ -212,6 +217,8 @@ def _unknown_options(key: str, kind: Kind, options: Options) -> Iterable[tuple[s
                 yield f"{key}.{name}", f"unknown option '{option}'{did_you_mean(option, known[name].options)}"
             elif expected := _wrong_kind(known[name].options[option], given[option]):
                 yield f"{key}.{name}.{option}", f"found {shortened(given[option])}, needs {expected}"
+            elif given[option] not in (allowed := known[name].choices.get(option, (given[option],))):
+                yield f"{key}.{name}.{option}", f"unknown '{given[option]}'{did_you_mean(given[option], allowed)}"
 
 
 def _utility_checks(options: Options) -> Iterable[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """What every measure shares: checked inputs, stable softmax in blocks of rows, and the table that is handed back."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from datassay.errors import DatassayError
 if TYPE_CHECKING:
     import pandas as pd
 
+Variant = Literal["ours", "released"]
 BLOCK_VALUES = 1 << 18  # logits held in float64 at a time: 2 MiB, which stays in the cache
 
 
@@ -106,8 +107,8 @@ def entropy(p: np.ndarray) -> np.ndarray:
 
 def check_variant(variant: str) -> bool:
     """Return whether the released variant is asked for."""
-    if variant not in ("ours", "released"):
-        raise DatassayError(f"variant: '{variant}', allowed: ours, released")
+    if variant not in get_args(Variant):
+        raise DatassayError(f"variant: '{variant}', allowed: {', '.join(get_args(Variant))}")
     return variant == "released"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from datassay.errors import NotApplicable
 from datassay.measures._arrays import (
+    Variant,
     best_rival,
     check_logits,
     check_variant,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         Column("never_learned", "predicted wrong after every epoch", mislabelled="high"),
     ],
 )
-def training_dynamics(logits: np.ndarray, labels: np.ndarray, *, variant: str = "ours") -> "pd.DataFrame":
+def training_dynamics(logits: np.ndarray, labels: np.ndarray, *, variant: Variant = "ours") -> "pd.DataFrame":
     """Confidence, variability, forgetting and area under the margin of every example over the epochs.
 
     logits: [E, n, C] floating point, the model in evaluation mode after each epoch; may be memory-mapped.

@@ -6,6 +6,7 @@ import numpy as np
 
 from datassay.errors import DatassayError
 from datassay.measures._arrays import (
+    Variant,
     check_logits,
     check_matrix,
     check_variant,
@@ -48,7 +49,7 @@ def static_measures(
     feature_distances: np.ndarray | None = None,
     *,
     k: int = 5,
-    variant: str = "ours",
+    variant: Variant = "ours",
 ) -> "pd.DataFrame":
     """Densities, confidence, entropy and BADGE norm of every example after the last epoch.
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from datassay.errors import NotApplicable
 from datassay.measures._arrays import (
+    Variant,
     check_logits,
     check_variant,
     class_first_blocks,
@@ -44,7 +45,7 @@ def _columns(prefix: str, over: str) -> list[Column]:
     columns=_columns("ens", "seeds"),
     arrays={"logits": "ensemble_logits"},
 )
-def ensemble_uncertainty(logits: np.ndarray, labels: np.ndarray, *, variant: str = "ours") -> "pd.DataFrame":
+def ensemble_uncertainty(logits: np.ndarray, labels: np.ndarray, *, variant: Variant = "ours") -> "pd.DataFrame":
     """Disagreement and confidence of models trained with different seeds.
 
     logits: [S, n, C] floating point, the last epoch of every seed; may be memory-mapped. labels: [n] integers.
@@ -66,7 +67,7 @@ def ensemble_uncertainty(logits: np.ndarray, labels: np.ndarray, *, variant: str
     columns=_columns("mc", "dropout passes"),
     arrays={"logits": "mc_logits"},
 )
-def mc_dropout_uncertainty(logits: np.ndarray, labels: np.ndarray, *, variant: str = "ours") -> "pd.DataFrame":
+def mc_dropout_uncertainty(logits: np.ndarray, labels: np.ndarray, *, variant: Variant = "ours") -> "pd.DataFrame":
     """Disagreement and confidence of one model's passes with dropout left on.
 
     logits: [M, n, C] floating point, M passes of the last epoch of the first seed, M = 0 where the model has no

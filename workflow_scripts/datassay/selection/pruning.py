@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datassay.data.labels import is_known
 from datassay.errors import DatassayError
 from datassay.randomness import generator
 from datassay.registry import Method
@@ -111,7 +112,7 @@ def ratio_text(ratio: float) -> str:
 def check_measurable(examples: "pd.DataFrame") -> None:
     """Raise DatassayError unless the test or the validation split has a labelled row: retraining would tell nothing."""
     labels = examples.loc[examples["split"].isin(["test", "validation"]), "label"]
-    if not (labels.notna() & (labels != -1)).any():
+    if not is_known(labels.to_numpy()).any():
         raise DatassayError(
             "neither split 'test' nor 'validation' has a labelled row to measure retrained models on: set split.test "
             "or split.validation above 0, or pruning.strategies to []"
