@@ -117,14 +117,35 @@ def test_the_lasso_finds_the_few_players_that_count():
 @pytest.mark.parametrize("utility", ["knn", "logistic", "ridge"])
 def test_classwise_shapley_equals_all_coalitions(utility):
     game = feature_game(*problem(6, classes=3), utility=utility, k=3)
-    close(cs_shapley(game, rounds=200), oracle.classwise_by_all_coalitions(game))
+    close(cs_shapley(game, rounds=200, normalise=False), oracle.classwise_by_all_coalitions(game))
 
 
 def test_classwise_values_of_a_class_sum_to_its_utility():
     train_x, _, valid_x, valid_y = problem(8)
     game = feature_game(train_x, np.zeros(8, int), valid_x, valid_y, utility="knn", k=3)
-    values = cs_shapley(game, rounds=3)
+    values = cs_shapley(game, rounds=3, normalise=False)
     assert values.value.sum() == pytest.approx(game.full)
+
+
+def test_normalised_classwise_values_sum_to_the_right_answers_of_each_class():
+    train_x, train_y, valid_x, valid_y = problem(12, v=30, classes=3)
+    plain, scaled = (cs_shapley(train_x, train_y, valid_x, valid_y, rounds=20, normalise=n) for n in (False, True))
+    game = feature_game(train_x, train_y, valid_x, valid_y)
+    for label in range(3):
+        own = train_y == label
+        ratio = scaled.value[own].sum() / plain.value[own].sum()
+        assert scaled.value[own].sum() == pytest.approx(game.full_profile[label]) and ratio != pytest.approx(1)
+        np.testing.assert_allclose(scaled.value[own], ratio * plain.value[own])
+        np.testing.assert_allclose(scaled.standard_error[own], ratio * plain.standard_error[own])
+    assert scaled.value.sum() == pytest.approx(game.full)
+
+
+def test_a_class_that_no_point_gets_right_keeps_its_values():
+    train_x, train_y, valid_x, valid_y = problem(12, v=30)
+    two_of_three = train_x, train_y, valid_x[valid_y == 0], valid_y[valid_y == 0]
+    plain, scaled = (cs_shapley(*two_of_three, rounds=5, normalise=n) for n in (False, True))
+    np.testing.assert_array_equal(scaled.value[train_y == 1], plain.value[train_y == 1])
+    assert not np.array_equal(scaled.value[train_y == 0], plain.value[train_y == 0])
 
 
 @pytest.mark.parametrize("utility", ["knn", "logistic", "ridge"])

@@ -107,6 +107,19 @@ class ClassGame(Game):
         """Utility of no player at all."""
         return float(self.empty_profile.sum())
 
+    @cached_property
+    def full_profile(self) -> np.ndarray:
+        """Profile of all players, float64 [C]; not counted, as every process computes it again."""
+        before = self.evaluations
+        profile = self.profile(np.arange(self.players))
+        self.evaluations = before
+        return profile
+
+    @cached_property
+    def full(self) -> float:
+        """Utility of all players."""
+        return float(self.full_profile.sum())
+
     def __call__(self, rows: Rows) -> float:
         """Return the utility of a coalition."""
         return float(self.profile(rows).sum())

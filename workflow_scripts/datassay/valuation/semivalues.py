@@ -3,6 +3,7 @@
 One draw of a permutation estimator is what every player adds to those before it, weighted where the estimator says so.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from math import lgamma
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from datassay.errors import DatassayError, NotApplicable
 from datassay.registry import estimator
 from datassay.valuation.games import ClassGame, Game, feature_game
-from datassay.valuation.sampling import Values, sample
+from datassay.valuation.sampling import Values, mean_of_draws, sample
 from datassay.valuation.utilities import gradient_game
 
 NEGLIGIBLE = 1e-6  # share of the weight of Beta Shapley that the largest coalitions left out may have
@@ -111,22 +112,40 @@ def gradient_draw(game: Game, rng: np.random.Generator) -> np.ndarray:
     return draw
 
 
-def cs_shapley(*data: Any, rounds: int = 100, seed: int = 0, **game: Any) -> Values:
+def cs_shapley(*data: Any, rounds: int = 100, normalise: bool = True, seed: int = 0, **game: Any) -> Values:
     """Return class-wise Shapley values, float64 [n], and their standard errors.
 
     data: as `tmc_shapley`, or one ClassGame. The rows of a class play among themselves, beside a random half of the
     rows of other classes; the utility is a * exp(b), a: share of all valuation points that are of the class and
     answered right, b: the same of the other classes. A round draws for each class the others and a permutation.
-    Not normalised: the values of a class sum to the mean of the utility of all its rows less that of none.
+    normalise: scale the values of every class so that they sum to its a with all train rows, and all values to the
+    utility of all; a class that no point gets right, or whose values sum to nothing above 0, stays as it is. Without,
+    the values of a class sum to the mean of the utility of all its rows less that of none.
 
-    Schoch, Xu & Ji, NeurIPS 2022. `rounds` x N utilities. Raises as `tmc_shapley`; NotApplicable for a
-    game that knows no classes.
+    Schoch, Xu & Ji, NeurIPS 2022; normalised as in the code of the authors (valda). `rounds` x N utilities. Raises as
+    `tmc_shapley`; NotApplicable for a game that knows no classes.
     """
-    return sample("cs_shapley", data, rounds, seed, game)
+    return sample("cs_shapley", data, rounds, seed, {"normalise": normalise, **game})
 
 
-@estimator(name="cs_shapley", version=1, source="Schoch et al., NeurIPS 2022, arXiv 2211.06800", game=feature_game)
-def classwise_draw(game: Game, rng: np.random.Generator) -> np.ndarray:
+def _classwise_values(sums: Mapping[str, np.ndarray], units: int) -> tuple[np.ndarray, np.ndarray]:
+    value, error = mean_of_draws(sums, units)
+    if "share" not in sums:
+        return value, error
+    labels, share = np.rint(sums["label"] / units).astype(np.int64), sums["share"] / units
+    total = np.bincount(labels, value)[labels]
+    scale = np.divide(share, total, out=np.ones_like(total), where=(share > 0) & (total > 0))
+    return scale * value, scale * error
+
+
+@estimator(
+    name="cs_shapley",
+    version=2,
+    source="Schoch et al., NeurIPS 2022, arXiv 2211.06800",
+    game=feature_game,
+    summary=_classwise_values,
+)
+def classwise_draw(game: Game, rng: np.random.Generator, *, normalise: bool = True) -> dict[str, np.ndarray]:
     """Shapley value among the rows of a class, where answers for its own points count more than those for others."""
     if not isinstance(game, ClassGame):
         raise NotApplicable("cs_shapley: needs a utility that is known by class: knn, logistic or ridge")
@@ -138,4 +157,6 @@ def classwise_draw(game: Game, rng: np.random.Generator) -> np.ndarray:
         profiles = np.stack([game.profile(beside), *game.profiles(own, beside)])
         inside = profiles[:, label]
         draw[own] = np.diff(inside * np.exp(profiles.sum(axis=1) - inside))
-    return draw
+    sums = {"sum": draw, "squares": draw**2}
+    shares = {"label": game.train_y.astype(np.float64), "share": game.full_profile[game.train_y]}
+    return sums | shares if normalise else sums
