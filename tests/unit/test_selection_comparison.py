@@ -126,6 +126,8 @@ def test_incomplete_results_are_refused() -> None:
         compare(results().drop(columns="seed"))
     with pytest.raises(DatassayError, match="occurs twice"):
         compare(pd.concat([results(), results()]))
+    with pytest.raises(DatassayError, match=r"metric: 'f1' was not recorded .*, set metric .* to one of: accuracy$"):
+        compare(results(), lead="f1")
 
 
 def test_strategies_that_were_left_out_are_named() -> None:

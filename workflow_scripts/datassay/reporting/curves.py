@@ -25,6 +25,7 @@ from datassay.reporting.style import (
     themed,
 )
 from datassay.selection.comparison import FULL, RANDOM, leading
+from datassay.training.scores import check_recorded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,6 +158,7 @@ def training_curves(metrics: "pd.DataFrame", metric: str = "accuracy", *, name: 
     rows = metrics[metrics["split"].isin(SPLITS)] if len(metrics) else metrics
     if not len(rows):
         raise NotApplicable("no metrics were recorded")
+    check_recorded(metric, rows)
     seeds = rows["seed"].nunique() if "seed" in rows else 1
     band = f"; lines: mean of {seeds} seeds, bands: lowest to highest" if seeds > 1 else ""
     figure = new_figure(9.6, 4.4, heading("training", name), f"Measured in evaluation mode after every epoch{band}.")

@@ -9,6 +9,7 @@ import numpy as np
 
 from datassay.reporting.columns import content_text, suggests_another
 from datassay.reporting.style import metric_name
+from datassay.training.scores import check_recorded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,10 +21,12 @@ def final_score(metrics: "pd.DataFrame", metric: str = "accuracy", split: str = 
     """Return mean and population standard deviation over seeds of a metric after the last epoch, and the seeds.
 
     metrics: seed (one is assumed where the column is missing), epoch, split, the metric. NaN, NaN, 0 without such rows.
+    Raises DatassayError where the metric was not recorded.
     """
     rows = metrics[metrics["split"] == split]
     if not len(rows):
         return float("nan"), float("nan"), 0
+    check_recorded(metric, rows)
     seeds = rows["seed"] if "seed" in rows else np.zeros(len(rows), dtype=int)
     last = rows.sort_values("epoch").groupby(np.asarray(seeds)[np.argsort(rows["epoch"], kind="stable")])[metric]
     found = last.last().to_numpy(dtype=float)

@@ -7,6 +7,7 @@ import numpy as np
 
 from datassay.errors import DatassayError, NotApplicable
 from datassay.randomness import generator
+from datassay.training.scores import check_recorded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,10 +39,11 @@ def compare(results: "pd.DataFrame", lead: str = "accuracy") -> "pd.DataFrame":
     second pair that is not there is NaN. Sorted by metric (lead first), split (test first), ratio and strategy.
 
     O(rows of the answer) time and, for every p_sign_flip, O(2^(pairs / 2)) up to 30 pairs, else 99,999 draws.
-    Raises DatassayError where a column is missing or a retraining occurs twice.
+    Raises DatassayError where a column or the leading metric is missing or a retraining occurs twice.
     """
     import pandas as pd
 
+    check_recorded(lead, results.columns)
     long = _long(results)
     order = {name: number for number, name in enumerate([lead, *sorted(set(long["metric"]) - {lead})])}
     tables = [

@@ -1,6 +1,12 @@
 """Scores of a model from its logits: what is reported per epoch, split and pruning cell."""
 
+from collections.abc import Iterable
+from typing import get_args
+
 import numpy as np
+
+from datassay.config.data import Metric
+from datassay.errors import DatassayError
 
 ECE_BINS = 10
 
@@ -40,6 +46,17 @@ def scores(logits: np.ndarray, labels: np.ndarray, task: str = "classification")
         "ece": _ece(p.max(axis=1), predicted == y),
     }
     return found | ({"f1": _f1(predicted, y)} if binary else {})
+
+
+def check_recorded(metric: str, recorded: Iterable[str]) -> None:
+    """Raise DatassayError where a metric is not among those that were recorded."""
+    found = set(recorded)
+    if metric not in found:
+        allowed = ", ".join(name for name in get_args(Metric) if name in found)
+        raise DatassayError(
+            f"metric: '{metric}' was not recorded (f1 only for two classes), set metric of the data set to one of: "
+            f"{allowed}"
+        )
 
 
 def _regression(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
