@@ -306,7 +306,7 @@ def test_hostile_texts_are_shown_as_they_are(hostile, opened, tmp_path):
         row.click()
         said = page.locator("#card .content")
         assert said.first.evaluate("e => e.textContent") == text
-        assert said.nth(1).evaluate("e => e.textContent") == f"0  {HOSTILE[0]}\n1  {HOSTILE[1]}"
+        assert said.nth(1).evaluate("e => e.textContent") == f"{HOSTILE[0]}  {HOSTILE[0]}\n{HOSTILE[1]}  {HOSTILE[1]}"
         assert page.locator("#card .content *").count() == 0
     page.fill("#query", "العربية")
     page.locator("#hits", has_text="4 found").wait_for()

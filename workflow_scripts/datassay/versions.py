@@ -28,7 +28,7 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "summarise_cleaning": (1, ("cleaning/summary.py",)),
     "follow_removals": (1, ("cleaning/curves.py",)),
     "report": (3, ("reporting",)),
-    "explorer": (1, ("reporting/explorer",)),
+    "explorer": (2, ("reporting/explorer",)),
 }
 PACKAGE = Path(__file__).parent
 NO_RESULTS = ("config", "errors.py", "registry.py", "checkpoints.py", "storage.py")  # no result follows from these

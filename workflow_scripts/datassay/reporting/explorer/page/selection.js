@@ -125,7 +125,8 @@ function cardParts(state, row) {
   close.addEventListener("click", () => state.pin(-1));
   const top = make("div", { className: "top" }, make("bdi", { className: "id", textContent: content.example_id[row] }));
   if (state.pinned >= 0) top.append(close);
-  const options = content.options?.[row].map((option, i) => `${i}  ${option}`).join("\n");
+  const names = state.byName.get("label")?.names ?? []; // what labels call the options
+  const options = content.options?.[row].map((option, i) => `${names[i] ?? i}  ${option}`).join("\n");
   const said = [content.text?.[row], content.text_b?.[row], options].filter((text) => text !== undefined);
   const facts = make("dl", { className: "facts" });
   for (const column of page.columns) {
