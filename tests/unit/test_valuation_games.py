@@ -140,12 +140,14 @@ def test_normalised_classwise_values_sum_to_the_right_answers_of_each_class():
     assert scaled.value.sum() == pytest.approx(game.full)
 
 
-def test_a_class_that_no_point_gets_right_keeps_its_values():
-    train_x, train_y, valid_x, valid_y = problem(12, v=30)
-    two_of_three = train_x, train_y, valid_x[valid_y == 0], valid_y[valid_y == 0]
-    plain, scaled = (cs_shapley(*two_of_three, rounds=5, normalise=n) for n in (False, True))
-    np.testing.assert_array_equal(scaled.value[train_y == 1], plain.value[train_y == 1])
-    assert not np.array_equal(scaled.value[train_y == 0], plain.value[train_y == 0])
+def test_a_class_without_right_answers_or_with_a_negative_sum_keeps_its_values():
+    from datassay.registry import method
+
+    sums = {"sum": np.array([2.0, 4, 6, -8]), "squares": np.array([3.0, 10, 20, 40])}
+    sums |= {"label": np.array([0.0, 0, 2, 4]), "share": np.array([0.0, 0, 0.4, 0.6])}
+    value, error = method("estimator", "cs_shapley").summary(sums, 2)
+    np.testing.assert_allclose(value, [1, 2, 0.2, -4])
+    np.testing.assert_allclose(error, np.sqrt([0.5, 1, 1 / 225, 4]))
 
 
 @pytest.mark.parametrize("utility", ["knn", "logistic", "ridge"])
