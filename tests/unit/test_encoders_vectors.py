@@ -58,6 +58,7 @@ def test_an_npy_holds_one_row_per_example_in_their_order(tmp_path: Path) -> None
         ("a.parquet", VECTORS, np.array(list("xabccd")), "'c' is there twice"),
         ("a.npz", VECTORS[:3], np.array(list("abc")), "no vector for 1 of 4 examples, first 'd'"),
         ("a.npz", VECTORS[:, 0], FILE_IDS, "expected a numeric matrix"),
+        ("a.npz", VECTORS[:4], FILE_IDS, "4 vectors for 6 example_id, needs as many of each"),
         ("a.parquet", [[1.0], [1.0, 2.0], [1.0], [1.0], [1.0], [1.0]], FILE_IDS, "all of one length"),
         (
             "a.npz",
@@ -76,7 +77,16 @@ def test_what_does_not_fit_is_named(name: str, vectors, ids, message: str, tmp_p
 def test_other_files_and_pickles_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "objects.npz", vectors=VECTORS, example_id=np.array(list("xabcde"), dtype=object))
     (tmp_path / "own.csv").write_text("a\n")
-    for name, message in [("objects.npz", "needs the arrays"), ("own.csv", "read from .npy, .npz or .parquet")]:
+    np.save(tmp_path / "one.npz", VECTORS)
+    (tmp_path / "one.npz.npy").rename(tmp_path / "one.npz")
+    for suffix in ("npy", "npz", "parquet"):
+        (tmp_path / f"damaged.{suffix}").write_bytes(b"PK\x03\x04 damaged")
+    for name, message in [
+        ("objects.npz", "needs the arrays"),
+        ("one.npz", "needs the arrays"),
+        ("own.csv", "read from .npy, .npz or .parquet"),
+        *((f"damaged.{suffix}", r"cannot be read \(.*\), needs") for suffix in ("npy", "npz", "parquet")),
+    ]:
         with pytest.raises(DatassayError, match=message):
             embedded(tmp_path / name, tmp_path / "out")
 

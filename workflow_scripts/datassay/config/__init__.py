@@ -100,7 +100,9 @@ class Pruning(Block):
     )
     ratios: list[Annotated[Number, Field(gt=0, lt=1)]] = Field([0.2, 0.5, 0.8], description="shares of train rows kept")
     rank_up_to: Annotated[Number, Field(gt=0, le=1)] = Field(
-        0.9, description="rank this share of the train rows; adding a ratio up to it re-runs nothing else"
+        0.9,
+        description="rank this share of the train rows; adding a ratio up to it re-runs nothing else. The time of "
+        "coreset grows with it and with the square of the rows: for hundreds of thousands set it to the largest ratio",
     )
     seed: int = Field(0, description="seed of random choices and of breaking ties")
     options: Options = Field(

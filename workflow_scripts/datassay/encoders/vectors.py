@@ -7,12 +7,17 @@ import numpy as np
 
 from datassay.config import Encoder
 from datassay.errors import DatassayError
-from datassay.storage import load_array, load_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from datassay.encoders import Encode
+
+NEEDED = {
+    ".npy": "one array",
+    ".npz": "the arrays vectors and example_id",
+    ".parquet": "the columns example_id and vector, lists of numbers, all of one length",
+}
 
 
 def vector_encoder(examples: "pd.DataFrame", settings: Encoder) -> "Encode":
@@ -34,27 +39,33 @@ def vector_encoder(examples: "pd.DataFrame", settings: Encoder) -> "Encode":
                 ".npz or .parquet with example_id"
             )
         return lambda rows: np.asarray(vectors[rows], dtype=np.float32)
+    if len(ids) != len(vectors):
+        raise DatassayError(f"{path}: {len(vectors)} vectors for {len(ids)} example_id, needs as many of each")
     places = _places(path, ids, examples["example_id"].astype(str).to_numpy(object))
     return lambda rows: np.asarray(vectors[places[rows]], dtype=np.float32)
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the vectors and, where the file has them, the ids of their rows."""
-    if path.suffix == ".npy":
-        return load_array(path, memory_map=True), None
-    if path.suffix == ".npz":
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return file["vectors"], file["example_id"].astype(str).astype(object)
-        except (OSError, ValueError, KeyError) as error:
-            raise DatassayError(f"{path}: needs the arrays vectors and example_id ({error})") from error
-    if path.suffix != ".parquet":
+    if path.suffix not in NEEDED:
         raise DatassayError(f"{path}: vectors are read from .npy, .npz or .parquet")
-    table = load_table(path, ["example_id", "vector"])
     try:
-        vectors = np.stack(table["vector"].to_list()) if len(table) else np.zeros((0, 0))
-    except (TypeError, ValueError) as error:
-        raise DatassayError(f"{path}: column 'vector' needs lists of numbers, all of one length") from error
+        return _contents(path)
+    except Exception as error:  # zipfile, numpy and pyarrow each raise their own on a file that is no such file
+        reason = str(error).split("\n", 1)[0]
+        raise DatassayError(f"{path}: cannot be read ({reason}), needs {NEEDED[path.suffix]}") from error
+
+
+def _contents(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    if path.suffix == ".npy":
+        return np.load(path, mmap_mode="r", allow_pickle=False), None
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            return file["vectors"], file["example_id"].astype(str).astype(object)
+    import pandas as pd
+
+    table = pd.read_parquet(path, columns=["example_id", "vector"])
+    vectors = np.stack(table["vector"].to_list()) if len(table) else np.zeros((0, 0))
     return vectors, table["example_id"].astype(str).to_numpy(object)
 
 

@@ -1,6 +1,6 @@
 """Training: one loop for all recipes, which records the dynamics while the model learns.
 
-A recipe (finetune, head, cnn) is a module and how row numbers become its inputs; see `_recipes.py` and `_finetune.py`.
+A recipe (finetune, finetune_image, head, cnn, resnet) is a module and how row numbers become its inputs: `_recipes.py`.
 Everything here is light to import; torch is loaded by the functions.
 """
 
