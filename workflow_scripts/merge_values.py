@@ -13,7 +13,7 @@ with step(snakemake) as job:
     merged, state = leading(about, [load_shard(file) for file in job.input.shards], Stop(**job.params.stop))
     examples = load_table(job.input.examples, ["example_id", "split"])
     ids = examples["example_id"].iloc[split_rows(examples, "train")].reset_index(drop=True)
-    table = values_table(about, summary(about, merged))
+    table = values_table(about, summary(about, merged), len(ids))
     table.insert(0, "example_id", ids)
     table.attrs["sampling"] = state
     save_table(job.output["values"], table)

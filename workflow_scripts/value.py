@@ -15,6 +15,6 @@ with step(snakemake) as job:
     else:
         game, options = load_game(about, data, dict(job.input.items()), job.params.how)
         answer = about.function(game, **options)
-    table = values_table(about, answer)
+    table = values_table(about, answer, len(ids))
     table.insert(0, "example_id", ids)
     save_table(job.output["values"], table)

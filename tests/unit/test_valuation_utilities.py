@@ -162,6 +162,14 @@ def test_evaluations_are_counted():
         assert game.evaluations == 18
 
 
+def test_a_penalty_too_small_for_updates_is_refused():
+    train_x, train_y, valid_x, valid_y = problem()
+    feature_game(1000 * train_x, train_y, valid_x, valid_y, utility="ridge", penalty=50.0)
+    feature_game(1000 * train_x, train_y, valid_x, valid_y, utility="logistic", penalty=0.1)
+    with pytest.raises(DatassayError, match=r"penalty = 0.1: below 1e-06 of the mean squared length .*not exact"):
+        feature_game(1000 * train_x, train_y, valid_x, valid_y, utility="ridge", penalty=0.1)
+
+
 def test_bad_arrays_are_named():
     train_x, train_y, valid_x, valid_y = problem()
     train_x[3, 1] = np.nan

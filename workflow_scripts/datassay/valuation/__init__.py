@@ -54,26 +54,44 @@ def estimate(
     check_options(found, options)
     data = (train_x, train_y, valid_x, valid_y)
     if found.game is None:
-        return values_table(found, found.function(*data, **options))
+        return values_table(found, found.function(*data, **options), len(train_y))
     game, own = game_and_options(found, data, options)
     if found.sampled:
-        return values_table(found, summary(found, run_shard(found, game, own, seed=seed, shard=0, units=units)))
-    return values_table(found, found.function(game, **own))
+        answer = summary(found, run_shard(found, game, own, seed=seed, shard=0, units=units))
+        return values_table(found, answer, game.players)
+    return values_table(found, found.function(game, **own), game.players)
 
 
-def values_table(about: Method, answer: Any) -> "pd.DataFrame":
-    """Return an estimator's answer as a table: values, or values and standard errors; see `estimate`."""
+def values_table(about: Method, answer: Any, rows: int) -> "pd.DataFrame":
+    """Return an estimator's answer for some train rows as a table: values, or values and errors; see `estimate`.
+
+    Raises DatassayError for another number of values or errors, values that are not finite and negative errors.
+    """
     import pandas as pd
 
     values, errors = answer if isinstance(answer, tuple) else (answer, None)
-    table = pd.DataFrame({"value": np.asarray(values, dtype=np.float64)})
+    table = pd.DataFrame({"value": _per_row(about, "values", values, rows)})
     if not np.isfinite(table["value"]).all():
         raise DatassayError(f"{about.name}: a value is not finite; a sampled estimator may need more units of work")
     if errors is None:
         table.attrs["absent"] = {"standard_error": f"{about.name} gives none"}
-    elif not np.isfinite(errors).all():
+        return table
+    errors = _per_row(about, "standard errors", errors, rows)
+    if (errors < 0).any():
+        raise DatassayError(f"{about.name}: a standard error is {errors.min():g}, allowed: 0 and above")
+    if not np.isfinite(errors).all():
         needed = "2 units of work" if about.sampled else "2 valuation points"
         table.attrs["absent"] = {"standard_error": f"needs at least {needed}"}
     else:
-        table["standard_error"] = np.asarray(errors, dtype=np.float64)
+        table["standard_error"] = errors
     return table
+
+
+def _per_row(about: Method, what: str, answer: Any, rows: int) -> np.ndarray:
+    array = np.asarray(answer)
+    if array.shape != (rows,) or array.dtype.kind not in "biuf":
+        raise DatassayError(
+            f"{about.name}: {what} of type {array.dtype} and shape {array.shape}, expected {rows} numbers, one for "
+            "each train row"
+        )
+    return array.astype(np.float64)

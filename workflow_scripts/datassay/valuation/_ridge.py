@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from datassay.errors import DatassayError
 from datassay.valuation.games import Rows
 from datassay.valuation.utilities import Classifier
 
 BLOCK = 256  # players taken out at a time
+LEAST_PENALTY = 1e-6  # as a share of the mean squared length of a row; below it rank-one updates lose their digits
 
 
 class RidgeGame(Classifier):
@@ -18,6 +20,12 @@ class RidgeGame(Classifier):
         self, train_x: np.ndarray, train_y: np.ndarray, valid_x: np.ndarray, valid_y: np.ndarray, penalty: float
     ) -> None:
         super().__init__(train_x, train_y, valid_x, valid_y)
+        length = float(np.mean(np.sum(self.train_x[:, :-1] ** 2, axis=1)))
+        if penalty < LEAST_PENALTY * length:
+            raise DatassayError(
+                f"penalty = {penalty:g}: below {LEAST_PENALTY:g} of the mean squared length of the train rows "
+                f"({length:.3g}) adding rows one by one is not exact, raise it or scale the vectors"
+            )
         self.ridge = np.full(self.width, penalty)
         self.ridge[-1] = 0.0
         self.targets = np.where(self.train_y[:, None] == np.arange(self.classes), 1.0, -1.0)

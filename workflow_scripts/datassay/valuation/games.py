@@ -148,7 +148,8 @@ def feature_game(
     (Ghorbani & Zou, ICML 2019). k counts for knn alone, penalty for the other two.
 
     train_x [N, d], valid_x [V, d]: finite numbers; train_y [N], valid_y [V]: integers or text.
-    Raises DatassayError for empty splits, unequal shapes, an unknown utility, k < 1 and penalty <= 0.
+    Raises DatassayError for empty splits, unequal shapes, an unknown utility, k < 1, penalty <= 0, and for ridge a
+    penalty so small beside the rows that updates would not be exact.
     """
     from datassay.valuation._distances import check_data
     from datassay.valuation._logistic import LogisticGame

@@ -57,8 +57,8 @@ def load_game(
 def retrained_game(files: Mapping[str, str], model: Mapping[str, Any], seed: int) -> FunctionGame:
     """Return the game of training a model of the config on some of the train rows: accuracy on the valuation split.
 
-    files: examples, card, and for a head vectors. Every coalition starts from the same seed. No rows at all: the share
-    of the most frequent class of the valuation split.
+    files: examples, card, and for a head vectors. Every coalition starts from the same seed. One of a single class
+    answers with it and trains nothing. No rows at all: the share of the most frequent class of the valuation split.
     """
     from datassay.config import training_settings
     from datassay.training import retrain
@@ -69,15 +69,17 @@ def retrained_game(files: Mapping[str, str], model: Mapping[str, Any], seed: int
     examples = examples.iloc[used].reset_index(drop=True)
     examples["split"] = examples["split"].replace("valuation", "validation")
     vectors = None if vectors is None else vectors[used]
-    labels = examples["label"].to_numpy()[split_rows(examples, "validation")]
+    labels, points = (examples["label"].to_numpy()[split_rows(examples, name)] for name in ("train", "validation"))
     settings = training_settings(model)
 
     logging.getLogger("datassay.training").setLevel(logging.WARNING)  # a line for each of thousands says nothing
 
     def accuracy(rows: np.ndarray) -> float:
         if len(rows) == 0:
-            return float(np.bincount(labels).max() / len(labels))
+            return float(np.bincount(points).max() / len(points))
+        if (labels[rows] == labels[rows[0]]).all():
+            return float(np.mean(points == labels[rows[0]]))
         (scores,) = retrain(examples, vectors, card["label_names"], settings, [seed], rows)
         return scores["validation_accuracy"]
 
-    return FunctionGame(accuracy, int((examples["split"] == "train").sum()))
+    return FunctionGame(accuracy, len(labels))
