@@ -123,6 +123,18 @@ def test_a_rule_that_leaves_one_class_is_refused():
         choose(np.zeros(300), train, valuation, test)
     with pytest.raises(DatassayError, match="of 1 classes"):
         choose(np.where(train[1] == 0, 1.0, -1.0), train, valuation, test)
+    zeros = valuation[0], np.zeros_like(valuation[1])
+    with pytest.raises(DatassayError, match=r"chosen share keeps .* of 1 classes.*largest of cleaning.shares out"):
+        choose(np.where(train[1] == 0, 1.0, -1.0), train, zeros, test, rule="quantile", shares=[0.75])
+
+
+def test_a_share_is_not_chosen_without_valuation_rows():
+    train, valuation, test, _ = blobs()
+    nothing = valuation[0][:0], valuation[1][:0]
+    with pytest.raises(DatassayError, match="quantile chooses on the valuation split, which has no row"):
+        choose(np.zeros(300), train, nothing, test, rule="quantile")
+    keep, report = choose(np.ones(300), train, nothing, test)
+    assert keep.all() and report["after"]["knn_choosing"] is None
 
 
 def ridge_by_definition(train, test, keep, penalty=0.01):
@@ -151,6 +163,13 @@ def test_curves_equal_classifiers_fitted_one_by_one():
                 else:
                     expected = knn_accuracies(*train, *test, keep[None], 5)[0]
                 assert found == pytest.approx(expected, abs=0.0051)
+
+
+def test_curves_of_few_rows_keep_one():
+    train, _, test, _ = blobs()
+    few = train[0][:10], train[1][:10]
+    curves = removal_curves({"d": np.arange(10.0)}, few, test, steps=20, random_orders=1, k=3)
+    assert curves["n_kept"].min() == 1 and np.isfinite(curves["accuracy"]).all()
 
 
 def test_random_control_is_the_mean_of_its_orders_and_the_same_from_both_ends():

@@ -35,7 +35,8 @@ def removal_curves(
 
     scores: detector -> [n], low = suspicious; equal scores in random order. train, test: (vectors, class numbers).
     utilities: "knn", the k nearest by Euclidean distance; "ridge", a ridge regression on the classes (intercept free,
-    penalty 1 % of the mean variance of a column). Shares removed: 0, 1/steps, ..., (steps - 1)/steps.
+    penalty 1 % of the mean variance of a column). Shares removed: 0, 1/steps, ..., (steps - 1)/steps;
+    one row is always left.
 
     Returns detector (random_orders: the mean over so many), order (suspicious_first, trusted_first; for random
     they are one and stand twice), removed, n_kept, utility, accuracy. Adding the trusted rows first up to a share is
@@ -48,7 +49,7 @@ def removal_curves(
     if not len(test[1]):
         raise NotApplicable("no labelled test rows, so that there is no accuracy to follow")
     n = len(train[1])
-    removed = np.round(np.arange(steps) / steps * n).astype(int)
+    removed = np.minimum(np.round(np.arange(steps) / steps * n).astype(int), n - 1)
     rankings = {(name, ORDERS[0]): _ranking(score, generator(seed, "curve ties")) for name, score in scores.items()}
     rankings |= {(name, ORDERS[1]): order[::-1] for (name, _), order in rankings.items()}
     rankings |= {(RANDOM, str(i)): generator(seed, "random order", i).permutation(n) for i in range(random_orders)}

@@ -63,8 +63,14 @@ def decide(
     The report: n, n_dropped, share, rule, threshold or candidates (share, n_kept, knn_choosing, knn_reporting,
     knn_test: the accuracies), before and after (the same accuracies), and precision and recall of the dropped rows
     among the labels known to be wrong, where any is. The test split chooses nothing.
-    Raises DatassayError where fewer than 2 classes would be left, or 1 where there is only one.
+    Raises DatassayError where fewer than 2 classes would be left, or 1 where there is only one, and for the rule
+    quantile without valuation rows.
     """
+    if rule == "quantile" and not len(valuation[1]):
+        raise DatassayError(
+            "cleaning: the rule quantile chooses on the valuation split, which has no row: set split.valuation of the "
+            "data set above 0, or leave the rule out"
+        )
     choosing, reporting = _halves(valuation[1], generator(seed, "cleaning halves"))
     splits = {
         "knn_choosing": (valuation[0][choosing], valuation[1][choosing]),
@@ -115,10 +121,12 @@ def _known(accuracy: float) -> float | None:
 def _check_kept(keep: np.ndarray, labels: np.ndarray, rule: Rule, threshold: float) -> None:
     left = len(np.unique(labels[keep]))
     if left < min(2, len(np.unique(labels))):
-        how = f"threshold {threshold:g}" if rule == "threshold" else "the chosen share"
+        cut, fix = f"threshold {threshold:g}", "lower cleaning.threshold, or use the rule quantile"
+        if rule == "quantile":
+            cut, fix = "the chosen share", "leave the largest of cleaning.shares out"
         raise DatassayError(
-            f"cleaning: {how} keeps {int(keep.sum())} of {len(keep)} rows of {left} classes, at least 2 are needed: "
-            "lower cleaning.threshold, or use the rule quantile"
+            f"cleaning: {cut} keeps {int(keep.sum())} of {len(keep)} rows of {left} classes, at least 2 are needed: "
+            f"{fix}"
         )
 
 
