@@ -141,6 +141,25 @@ def test_figures_of_a_regression() -> None:
     assert "mean squared error" in drawn and "Pearson correlation" in drawn
 
 
+def test_images_of_a_regression_come_in_the_order_of_their_labels() -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.new("RGB", (8, 8), "red").save(buffer, "PNG")
+    rows, _ = numbers()
+    images = rows.drop(columns=["text", "text_b"]).assign(
+        image=[{"bytes": buffer.getvalue(), "path": None}] * len(rows)
+    )
+    card = reporting.data_card(images, {"name": "ages", "task": "regression", "label_names": []})
+    titles = [
+        a.get_title(loc="center") for a in card.findobj(lambda a: hasattr(a, "get_title")) if hasattr(a, "images")
+    ]
+    ends = [float(end) for title in titles if " to" in title for end in title.split(" to")]
+    assert len(ends) == 16 and ends == sorted(ends)
+
+
 def test_figures_of_a_multiple_choice() -> None:
     said = texts_of(reporting.data_card(choices(), {"name": "w", "task": "multiple_choice", "label_names": ["1", "2"]}))
     assert "with 2 options each" in said and "Right option (given labels)" in said and "the cup / shelf" in said

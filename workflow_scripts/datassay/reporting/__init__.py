@@ -3,11 +3,12 @@
 Tables in, tables or matplotlib figures out; nothing here reads a file. pandas, matplotlib and seaborn load when used.
 """
 
+from datassay.reporting.card_figure import data_card
 from datassay.reporting.columns import column_guide, known_noise, numeric_columns, train_rows
 from datassay.reporting.comparison import pruning_comparison
 from datassay.reporting.curves import pruning_curves, training_curves
 from datassay.reporting.detector_figures import cleaning_changes, detectors_figure, removal_figure
-from datassay.reporting.galleries import data_card, suspicious_gallery
+from datassay.reporting.galleries import suspicious_gallery
 from datassay.reporting.measure_figures import (
     correlation,
     data_map,
