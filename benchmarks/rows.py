@@ -280,7 +280,11 @@ def rows() -> list[Row]:
             "50,000 train x 1,000 valuation x 384, K 10, distances included",
             "<= 1.5 s, <= 400 MB",
             _valuation,
-            {"knn_shapley_datassay": "datassay", "knn_shapley_pydvl": "pyDVL"},
+            {
+                "knn_shapley_datassay": "datassay",
+                "knn_shapley_pydvl": "pyDVL",
+                "knn_shapley_opendataval": "OpenDataVal",
+            },
             _equal_values,
             frozenset({"knn_shapley_pydvl"}),
         ),

@@ -37,6 +37,19 @@ def knn_shapley_pydvl() -> Side:
     return ["pyDVL", "scikit-learn", "numpy"], run
 
 
+def knn_shapley_opendataval() -> Side:
+    import torch
+    from opendataval.dataval import KNNShapley
+
+    def run(a: dict[str, np.ndarray], k: int) -> np.ndarray:
+        names = ("train_x", "train_y", "valid_x", "valid_y")
+        x, y, valid_x, valid_y = (torch.from_numpy(a[name].astype(np.float32)) for name in names)
+        method = KNNShapley(k_neighbors=k, batch_size=1000).input_data(x, y[:, None], valid_x, valid_y[:, None])
+        return method.train_data_values().evaluate_data_values()
+
+    return ["opendataval", "torch", "numpy"], run
+
+
 def tmc_shapley_datassay() -> Side:
     from datassay.valuation import tmc_shapley
 
