@@ -9,13 +9,8 @@ from datassay.reporting.comparison import pruning_comparison
 from datassay.reporting.curves import pruning_curves, training_curves
 from datassay.reporting.detector_figures import cleaning_changes, detectors_figure, removal_figure
 from datassay.reporting.galleries import suspicious_gallery
-from datassay.reporting.measure_figures import (
-    correlation,
-    data_map,
-    detection,
-    distributions,
-    value_histogram,
-)
+from datassay.reporting.map_figure import data_map
+from datassay.reporting.measure_figures import correlation, detection, distributions, value_histogram
 from datassay.reporting.style import save_figure
 from datassay.reporting.summary import final_score, summary_text
 from datassay.reporting.suspicious import list_suspicious, suspicion

@@ -215,7 +215,7 @@ def _image_examples(part: Any, examples: "pd.DataFrame", names: Sequence[str], r
     else:
         spread = sorted(_spread(labels.astype(float), 24, rng), key=lambda row: labels[row])
         chosen = [spread[i : i + 3] for i in range(0, len(spread), 3)]
-        titles = [f"{labels[rows[0]]:.3g} to {labels[rows[-1]]:.3g}" for rows in chosen]
+        titles = [f"{labels[rows[0]]:.4g} to {labels[rows[-1]]:.4g}" for rows in chosen]
     noisy = _noisy(examples)
     panels = part.subplots(3, len(chosen), squeeze=False)
     for column, (rows, title) in enumerate(zip(chosen, titles, strict=True)):

@@ -71,3 +71,11 @@ def suggests_another(suspicious: "pd.DataFrame") -> bool:
     if SUGGESTION not in suspicious or suspicious[SUGGESTION].isna().all():
         return True
     return bool((suspicious[SUGGESTION].notna() & (suspicious[SUGGESTION] != suspicious["label"])).any())
+
+
+def wrong_rows(is_noisy: np.ndarray | None, n: int) -> np.ndarray | None:
+    """Return which of n rows are known to be wrong, or None where that tells nothing apart."""
+    if is_noisy is None or len(is_noisy) != n:
+        return None
+    wrong = np.asarray(is_noisy, dtype=float) == 1
+    return wrong if 0 < wrong.sum() < n else None

@@ -48,7 +48,7 @@ def scores(logits: np.ndarray, labels: np.ndarray, task: str = "classification")
     return found | ({"f1": _f1(predicted, y)} if binary else {})
 
 
-def check_recorded(metric: str, recorded: Iterable[str]) -> None:
+def check_recorded(metric: str, recorded: Iterable[object]) -> None:
     """Raise DatassayError where a metric is not among those that were recorded."""
     found = set(recorded)
     if metric not in found:
