@@ -88,6 +88,14 @@ def test_the_ensemble_is_preferred_to_one_model() -> None:
     assert set(reporting.list_suspicious(assay, 5, [])["suggested_label"]) == {"1.25"}
 
 
+def test_a_regression_without_predictions_suggests_nothing() -> None:
+    rows, measured = numbers()
+    family = measured["regression_dynamics"][["example_id", "held_out_error"]]
+    assay = tables.join_assay(rows, {"m": {"mine": family}}, {}, "m", [])
+    found = reporting.list_suspicious(assay, 5, [], predicted=np.zeros(20, dtype=int))
+    assert found["suggested_label"].isna().all() and found["example_id"][0] == "e3"
+
+
 def choices() -> pd.DataFrame:
     return examples(label=np.arange(N) % 2, options=[["the cup", f"shelf {i}"] for i in range(N)])
 

@@ -110,7 +110,7 @@ def _predicted_names(
 ) -> "pd.Series | None":
     import pandas as pd
 
-    if predicted is None:
+    if predicted is None or not len(label_names):
         return pd.Series(None, index=assay.index, dtype="str")
     train = np.flatnonzero(assay["split"] == "train")
     if np.shape(predicted) != (len(train),):
