@@ -13,7 +13,7 @@ with step(snakemake) as job:
     if about.game is None:
         answer = about.function(*data, **job.params.how["options"])
     else:
-        game, options = load_game(about, data, dict(job.input.items()), job.params.how)
+        game, options = load_game(about, data, dict(job.input.items()), job.params.how, job.params.max_rows)
         answer = about.function(game, **options)
     table = values_table(about, answer, len(ids))
     table.insert(0, "example_id", ids)

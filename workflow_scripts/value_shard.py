@@ -17,7 +17,7 @@ with step(snakemake) as job:
     else:
         files = {name: file for name, file in job.input.items() if name != "status"}
         _, data = load_data(files)
-        game, options = load_game(about, data, files, job.params.how)
+        game, options = load_game(about, data, files, job.params.how, job.params.max_rows)
         key = fingerprint(*map(Path, files.values()), dict(job.params.items()), shard, job.threads)
         progress = Checkpoints(Path(job.output.sums).parent, key)
         sums = run_shard(about, game, options, shard=shard, checkpoints=progress, **job.params.work)

@@ -29,14 +29,14 @@ def job(tmp_path):
     save_array(files["vectors"], vectors)
     files["embeddings"] = files["vectors"]
     model = Head(name="m", recipe="head", epochs=4, hidden=[], batch_size=4, learning_rate=0.1).recipe_params()
-    params = {"options": {"utility": "model", "tolerance": 0.5}, "max_rows": 12, "model": model, "training_seed": 3}
+    params = {"options": {"utility": "model", "tolerance": 0.5}, "model": model, "training_seed": 3}
     return files, params, examples, vectors
 
 
 def test_the_utility_of_the_model_is_its_accuracy_on_the_valuation_split(job):
     files, params, examples, vectors = job
     ids, data = load_data(files)
-    game, own = load_game(ABOUT, data, files, params)
+    game, own = load_game(ABOUT, data, files, params, 12)
     assert own == {"tolerance": 0.5} and game.players == 12
     rows = np.array([7, 0, 3, 5, 10])
     assert len(set(data[1][rows])) == 2
@@ -50,7 +50,7 @@ def test_the_utility_of_the_model_is_its_accuracy_on_the_valuation_split(job):
 def test_no_rows_and_one_class_train_no_model(job, monkeypatch):
     files, params, _, _ = job
     _, data = load_data(files)
-    game, _ = load_game(ABOUT, data, files, params)
+    game, _ = load_game(ABOUT, data, files, params, 12)
     monkeypatch.setattr(training, "retrain", None)
     train_y, valid_y = data[1], data[3]
     assert game.empty == np.bincount(valid_y).max() / 20
@@ -60,7 +60,7 @@ def test_no_rows_and_one_class_train_no_model(job, monkeypatch):
 
 def test_values_of_the_model_sum_to_its_utility(job):
     files, params, _, _ = job
-    game, _ = load_game(ABOUT, load_data(files)[1], files, params)
+    game, _ = load_game(ABOUT, load_data(files)[1], files, params, 12)
     values = tmc_shapley(game, permutations=2, tolerance=0)
     assert values.value.sum() == pytest.approx(game.full - game.empty) and game.full > 0.7
 
@@ -68,7 +68,7 @@ def test_values_of_the_model_sum_to_its_utility(job):
 def test_more_rows_than_allowed_are_refused(job):
     files, params, _, _ = job
     with pytest.raises(DatassayError, match=r"tmc_shapley: 12 train rows.*max_rows: 11"):
-        load_game(ABOUT, load_data(files)[1], files, params | {"max_rows": 11})
+        load_game(ABOUT, load_data(files)[1], files, params, 11)
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,14 @@ models:
   - {{name: cnn, recipe: cnn, epochs: 2, image_size: 8, channels: [8]}}
 valuation:
   estimators: [tmc_shapley]
-  sampling: {{budget: {budget}, per_shard: 2, at_once: {at_once}, stop: {stop}}}
+  sampling: {{budget: {budget}, per_shard: 2, at_once: {at_once}, max_rows: {max_rows}, stop: {stop}}}
   options: {{tmc_shapley: {{utility: ridge, tolerance: 0.05}}}}
 """
 VALUES = "results/digits/valuation/cnn/tmc_shapley"
 
 
-def configure(project, budget=4, at_once=1, stop="{rank_correlation: null}"):
-    text = CONFIG.format(budget=budget, at_once=at_once, stop=stop)
+def configure(project, budget=4, at_once=1, stop="{rank_correlation: null}", max_rows=5000):
+    text = CONFIG.format(budget=budget, at_once=at_once, stop=stop, max_rows=max_rows)
     (project.folder / "config.yaml").write_text(text)
 
 
@@ -53,6 +53,14 @@ def test_a_larger_budget_adds_shards_only(valued):
     finally:
         configure(valued)
     assert valued.planned("valuation") == {}
+
+
+def test_more_rows_allowed_value_nothing_again(valued):
+    try:
+        configure(valued, max_rows=9000)
+        assert valued.planned("valuation") == {}
+    finally:
+        configure(valued)
 
 
 def test_a_killed_shard_goes_on_with_the_same_bytes(valued):

@@ -66,10 +66,8 @@ def inputs(config: Config, dataset: str, model: str, estimator: str) -> dict[str
 
 
 def game_params(config: Config, dataset: str, model: str, estimator: str) -> dict[str, Any]:
-    """Return what says how an estimator works: its options, the rows it takes, and the model that it trains if any."""
+    """Return what says how an estimator works: its options, and the model that it trains if any."""
     params: dict[str, Any] = {"options": options_of(config, "estimator", estimator)}
-    if methods("estimator")[estimator].game is not None:
-        params["max_rows"] = config.valuation.sampling.max_rows
     if trains_model(config, estimator):
         params["model"] = retrain_model(config, model).recipe_params()
         params["model_version"] = version("retrain")

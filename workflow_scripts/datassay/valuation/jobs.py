@@ -35,18 +35,18 @@ def load_data(files: Mapping[str, str]) -> tuple["pd.Series", Arrays]:
 
 
 def load_game(
-    about: Method, data: Arrays, files: Mapping[str, str], params: Mapping[str, Any]
+    about: Method, data: Arrays, files: Mapping[str, str], params: Mapping[str, Any], max_rows: int
 ) -> tuple[Game, dict[str, Any]]:
     """Return an estimator's game on a job's arrays, and the options that are the estimator's own.
 
-    params: options, max_rows, and for the utility `model` model and training_seed. Raises DatassayError for more train
-    rows than max_rows.
+    params: options, and for the utility `model` model and training_seed. Raises DatassayError for more train rows than
+    max_rows.
     """
     rows = len(data[0])
-    if rows > params["max_rows"]:
+    if rows > max_rows:
         raise DatassayError(
             f"{about.name}: {rows} train rows, and every unit of its work takes up to as many utilities; allowed by "
-            f"valuation.sampling.max_rows: {params['max_rows']}. Raise that, or take an estimator that plays no game"
+            f"valuation.sampling.max_rows: {max_rows}. Raise that, or take an estimator that plays no game"
         )
     if "model" not in params:
         return game_and_options(about, data, params["options"])
