@@ -17,7 +17,7 @@ from datassay.cleaning import (
     removal_curves,
     summarise,
 )
-from datassay.errors import DatassayError, NotApplicable
+from datassay.errors import DatassayError
 from datassay.valuation import knn_shapley
 
 
@@ -119,7 +119,7 @@ def test_nothing_is_chosen_where_nothing_helps():
 
 def test_a_rule_that_leaves_one_class_is_refused():
     train, valuation, test, _ = blobs()
-    with pytest.raises(DatassayError, match=r"threshold 0 keeps 0 of 300 rows of 0 classes.*rule quantile"):
+    with pytest.raises(DatassayError, match=r"threshold 0 keeps 0 of 300 rows of 0 classes.*out of cleaning.rules"):
         choose(np.zeros(300), train, valuation, test)
     with pytest.raises(DatassayError, match="of 1 classes"):
         choose(np.where(train[1] == 0, 1.0, -1.0), train, valuation, test)
@@ -203,10 +203,10 @@ def test_areas_are_mean_heights():
     assert row["remove_trusted"] == pytest.approx((0.5 + 0.1) / 2) and row["add_suspicious"] == 0
 
 
-def test_curves_need_test_rows():
-    train, _, test, _ = blobs()
-    with pytest.raises(NotApplicable, match="no labelled test rows"):
-        removal_curves({}, train, (test[0][:0], test[1][:0]))
+def test_without_test_rows_there_are_no_curves():
+    train, _, test, wrong = blobs()
+    curves = removal_curves({"d": -wrong}, train, (test[0][:0], test[1][:0]))
+    assert list(curves) == list(removal_curves({"d": -wrong}, train, test, steps=2)) and not len(curves)
 
 
 def retrained(accuracies, **about):

@@ -113,6 +113,14 @@ def test_figures_draw_every_detector_that_states_an_end():
     assert any("Nothing to draw" in text for text in texts(nothing))
 
 
+def test_curves_without_test_rows_say_so_in_table_and_figure():
+    detection, followed = tables()
+    nothing = followed["one", "head"][:0]
+    assert any("no test row is labelled" in text for text in texts(removal_figure(nothing, "knn")))
+    table = compare_detectors(detection, {("one", "head"): nothing, ("two", "head"): followed["two", "head"]})
+    assert table.loc[table["dataset"] == "one", "knn_gain"].isna().all() and table["knn_gain"].notna().any()
+
+
 def test_before_and_after_are_drawn():
     full = pd.DataFrame({"seed": [0, 1], "n_kept": 10, "accuracy": [0.5, 0.6]})
     cleaned = full.assign(accuracy=[0.7, 0.9], column="aum", rule="quantile", n_kept=8)

@@ -1,16 +1,18 @@
 """What a classifier loses or gains as examples are removed or added by a value or a measure."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from datassay.cleaning.nearest import knn_accuracies
-from datassay.errors import NotApplicable
 from datassay.randomness import generator
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 Split = tuple[np.ndarray, np.ndarray]
 Utility = Literal["knn", "ridge"]
@@ -18,6 +20,7 @@ ORDERS = ("suspicious_first", "trusted_first")
 RANDOM = "random_orders"  # no estimator has this name; `random` is one
 PENALTY = 0.01
 HALF = 0.5
+COLUMNS = ("detector", "order", "removed", "n_kept", "utility", "accuracy")
 
 
 def removal_curves(
@@ -41,13 +44,14 @@ def removal_curves(
     Returns detector (random_orders: the mean over so many), order (suspicious_first, trusted_first; for random
     they are one and stand twice), removed, n_kept, utility, accuracy. Adding the trusted rows first up to a share is
     the same set as removing the suspicious ones down to it, so that one curve holds both; `areas` reads them apart.
-    Raises NotApplicable where no test row is labelled.
+    No rows where no test row is labelled.
     Time O(T n (d + log n)) once; per detector knn O(steps T k), ridge O(n d^2 + steps (d^3 + T d)).
     """
     import pandas as pd
 
     if not len(test[1]):
-        raise NotApplicable("no labelled test rows, so that there is no accuracy to follow")
+        logger.warning("no labelled test rows, so that there is no accuracy to follow")
+        return pd.DataFrame(columns=list(COLUMNS))
     n = len(train[1])
     removed = np.minimum(np.round(np.arange(steps) / steps * n).astype(int), n - 1)
     rankings = {(name, ORDERS[0]): _ranking(score, generator(seed, "curve ties")) for name, score in scores.items()}

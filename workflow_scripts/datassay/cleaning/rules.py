@@ -121,7 +121,7 @@ def _known(accuracy: float) -> float | None:
 def _check_kept(keep: np.ndarray, labels: np.ndarray, rule: Rule, threshold: float) -> None:
     left = len(np.unique(labels[keep]))
     if left < min(2, len(np.unique(labels))):
-        cut, fix = f"threshold {threshold:g}", "lower cleaning.threshold, or use the rule quantile"
+        cut, fix = f"threshold {threshold:g}", "lower cleaning.threshold, or leave threshold out of cleaning.rules"
         if rule == "quantile":
             cut, fix = "the chosen share", "leave the largest of cleaning.shares out"
         raise DatassayError(

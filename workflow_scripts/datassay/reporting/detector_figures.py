@@ -102,6 +102,8 @@ def removal_figure(curves: "pd.DataFrame", utility: str, *, name: str = "") -> "
     curves: as `removal_curves` returns. The detector with the best mean accuracy while suspicious rows go comes first.
     """
     rows = curves[curves["utility"] == utility]
+    if not len(curves):
+        raise NotApplicable("no test row is labelled, so that there is no accuracy to follow")
     detectors = [detector for detector in rows["detector"].unique() if detector != RANDOM]
     if not detectors:
         raise NotApplicable("no value or measure states an end for wrong labels and has a number in every row")
