@@ -189,14 +189,6 @@ def test_estimators_give_a_finite_value_per_train_row_and_repeat(name):
     assert np.array_equal(before[0], x) and np.array_equal(before[1], y)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
-def test_estimators_take_the_arrays_or_a_game(name):
-    about = methods("estimator")[name]
-    arrays_or_game = {"game"} if about.game else {"train_x", "train_y", "valid_x", "valid_y"}
-    assert set(about.inputs) - {"rng"} == arrays_or_game
-    assert about.game or not about.sampled
-
-
 @pytest.mark.parametrize(("kind", "name"), [(k, n) for k, n in ALL if k in ("measure", "strategy", "estimator")])
 def test_options_are_plain_values(kind, name):
     for value in methods(kind)[name].options.values():

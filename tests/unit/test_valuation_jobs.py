@@ -7,9 +7,9 @@ import pytest
 from datassay import training
 from datassay.config import Head, training_settings
 from datassay.errors import DatassayError
-from datassay.registry import method
+from datassay.registry import estimator, method, methods
 from datassay.storage import save_array, save_json, save_table
-from datassay.valuation import tmc_shapley, values_table
+from datassay.valuation import feature_game, tmc_shapley, values_table
 from datassay.valuation.jobs import load_data, load_game
 
 ABOUT = method("estimator", "tmc_shapley")
@@ -85,6 +85,22 @@ def test_more_rows_than_allowed_are_refused(job):
 def test_an_answer_that_does_not_fit_the_rows_is_named(answer, message):
     with pytest.raises(DatassayError, match=f"tmc_shapley: {message}"):
         values_table(ABOUT, answer, 5)
+
+
+@pytest.mark.parametrize(
+    ("game", "function", "message"),
+    [
+        (None, lambda x, y: x, "takes x, y, needs train_x, train_y, valid_x, valid_y; rng only beside a game"),
+        (None, lambda train_x, train_y, valid_x, valid_y, rng: 0, "valid_y, rng, needs"),
+        (None, lambda train_y, train_x, valid_x, valid_y: 0, "takes train_y, train_x"),
+        (feature_game, lambda train_x: 0, "takes train_x, needs game or game, rng$"),
+        (feature_game, lambda k=3: 0, "takes nothing"),
+    ],
+)
+def test_estimators_that_could_not_be_called_are_refused_at_once(game, function, message):
+    with pytest.raises(DatassayError, match=f"estimator 'own': .*{message}"):
+        estimator(version=1, source="a test, 2026", name="own", game=game)(function)
+    assert "own" not in methods("estimator")
 
 
 def test_values_without_errors_say_so():

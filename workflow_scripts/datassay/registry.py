@@ -173,11 +173,24 @@ def estimator(
     Exact: train and valuation arrays in, values (and standard errors) out. With `game`, a function of these arrays and
     of options of its own, it takes the `game` that comes out instead. Sampled: it also takes `rng`, answers with one
     draw of every value, or arrays that add up, and `summary` turns their sums into values and standard errors.
-    tasks: those it can value for; on data sets of another task it is not run.
+    tasks: those it can value for; on data sets of another task it is not run. Raises DatassayError for parameters
+    without default that are neither these arrays nor, with `game`, game or game and rng.
     """
-    return _register(
+    allowed = [["game"], ["game", "rng"]] if game else [["train_x", "train_y", "valid_x", "valid_y"]]
+    register = _register(
         "estimator", name=name, version=version, source=source, game=game, summary=summary, tasks=tuple(tasks)
     )
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        taken = [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+        if taken not in allowed:
+            raise DatassayError(
+                f"estimator '{name or function.__name__}': takes {', '.join(taken) or 'nothing'}, needs "
+                f"{' or '.join(map(', '.join, allowed))}{'' if game else '; rng only beside a game'}"
+            )
+        return register(function)
+
+    return decorate
 
 
 def strategy(*, version: int, source: str, name: str | None = None, tasks: Sequence[str] = TASKS) -> Decorator:
