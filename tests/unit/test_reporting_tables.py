@@ -196,8 +196,8 @@ def test_the_final_score_is_of_the_last_epoch_of_every_seed() -> None:
     assert summary.final_score(metrics) == (pytest.approx(0.7), pytest.approx(0.1), 2)
     assert summary.final_score(metrics.drop(columns="seed")[metrics["seed"] == 1])[0] == pytest.approx(0.6)
     assert summary.final_score(metrics, split="validation")[2] == 0
-    with pytest.raises(DatassayError, match="metric: 'f1' was not recorded"):
-        summary.final_score(metrics, "f1")
+    with pytest.raises(DatassayError, match=r"datasets\[d\].metric: 'f1' was not recorded .*, allowed: accuracy$"):
+        summary.summary_text("d", "results/d", pd.DataFrame(), {"m": metrics}, metric="f1")
 
 
 def test_summary_says_what_was_found_and_fits_the_terminal(guide: None) -> None:

@@ -126,7 +126,7 @@ def test_incomplete_results_are_refused() -> None:
         compare(results().drop(columns="seed"))
     with pytest.raises(DatassayError, match="occurs twice"):
         compare(pd.concat([results(), results()]))
-    with pytest.raises(DatassayError, match=r"metric: 'f1' was not recorded .*, set metric .* to one of: accuracy$"):
+    with pytest.raises(DatassayError, match=r"metric: 'f1' was not recorded .*, allowed: accuracy$"):
         compare(results(), lead="f1")
 
 

@@ -21,12 +21,10 @@ def final_score(metrics: "pd.DataFrame", metric: str = "accuracy", split: str = 
     """Return mean and population standard deviation over seeds of a metric after the last epoch, and the seeds.
 
     metrics: seed (one is assumed where the column is missing), epoch, split, the metric. NaN, NaN, 0 without such rows.
-    Raises DatassayError where the metric was not recorded.
     """
     rows = metrics[metrics["split"] == split]
     if not len(rows):
         return float("nan"), float("nan"), 0
-    check_recorded(metric, rows)
     seeds = rows["seed"] if "seed" in rows else np.zeros(len(rows), dtype=int)
     last = rows.sort_values("epoch").groupby(np.asarray(seeds)[np.argsort(rows["epoch"], kind="stable")])[metric]
     found = last.last().to_numpy(dtype=float)
@@ -54,6 +52,7 @@ def summary_text(
     """
     lines = [f"{dataset}  ->  {folder}"]
     for model, table in metrics.items():
+        check_recorded(metric, table, f"datasets[{dataset}].metric")
         mean, spread, seeds = final_score(table, metric)
         if seeds:
             spread_text = f" ± {spread:.3f} ({seeds} seeds)" if seeds > 1 else ""

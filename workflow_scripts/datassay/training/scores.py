@@ -48,15 +48,12 @@ def scores(logits: np.ndarray, labels: np.ndarray, task: str = "classification")
     return found | ({"f1": _f1(predicted, y)} if binary else {})
 
 
-def check_recorded(metric: str, recorded: Iterable[object]) -> None:
-    """Raise DatassayError where a metric is not among those that were recorded."""
+def check_recorded(metric: str, recorded: Iterable[object], key: str = "metric") -> None:
+    """Raise DatassayError where a metric is not among those that were recorded; key: where the config names it."""
     found = set(recorded)
     if metric not in found:
         allowed = ", ".join(name for name in get_args(Metric) if name in found)
-        raise DatassayError(
-            f"metric: '{metric}' was not recorded (f1 only for two classes), set metric of the data set to one of: "
-            f"{allowed}"
-        )
+        raise DatassayError(f"{key}: '{metric}' was not recorded (f1 only for two classes), allowed: {allowed}")
 
 
 def _regression(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
