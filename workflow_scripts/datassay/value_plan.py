@@ -11,7 +11,7 @@ from datassay.artefacts import path
 from datassay.config import Config, one
 from datassay.plan import encoder_of, options_of, retrain_model, seeds_of
 from datassay.registry import methods
-from datassay.valuation.games import FEATURE_UTILITIES
+from datassay.valuation.games import FEATURE_UTILITIES, feature_game
 from datassay.versions import version
 
 MODEL_UTILITY = "model"
@@ -47,9 +47,15 @@ def shard_inputs(config: Config, shard: str, **place: str) -> dict[str, Any]:
     return {**inputs(config, **place), "status": [path("value_status", **place, wave=wave - 1)] if wave else []}
 
 
+def chooses_utility(estimator: str) -> bool:
+    """Return whether an estimator plays the game of the features, whose option `utility` says what is learnt."""
+    return methods("estimator")[estimator].game is feature_game
+
+
 def trains_model(config: Config, estimator: str) -> bool:
     """Return whether an estimator's utility is the model itself, trained again for every coalition."""
-    return options_of(config, "estimator", estimator).get("utility") == MODEL_UTILITY
+    options = options_of(config, "estimator", estimator)
+    return chooses_utility(estimator) and options["utility"] == MODEL_UTILITY
 
 
 def inputs(config: Config, dataset: str, model: str, estimator: str) -> dict[str, str]:

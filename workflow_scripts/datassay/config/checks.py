@@ -222,10 +222,12 @@ def _unknown_options(key: str, kind: Kind, options: Options) -> Iterable[tuple[s
 
 
 def _utility_checks(options: Options) -> Iterable[tuple[str, str]]:
-    from datassay.value_plan import UTILITIES
+    from datassay.value_plan import UTILITIES, chooses_utility
 
     for name, given in options.items():
         utility, key = given.get("utility", UTILITIES[0]), f"valuation.options.{name}.utility"
+        if name not in methods("estimator") or not chooses_utility(name):
+            continue
         if utility not in UTILITIES:
             yield key, f"unknown utility '{utility}'{did_you_mean(utility, UTILITIES)}"
         elif name == "cs_shapley" and utility == "model":
