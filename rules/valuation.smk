@@ -33,7 +33,7 @@ rule value:
         "results/benchmarks/value/{dataset}/{model}/{estimator}.tsv"
     params:
         how=lambda wildcards: value_plan.game_params(CONFIG, **wildcards),
-        max_rows=lambda wildcards, input: CONFIG.valuation.sampling.max_rows,  # with `input`: another one re-runs nothing
+        max_rows=lambda wildcards, input: CONFIG.valuation.sampling.max_rows,  # `input`: no trigger
         version=lambda wildcards: plan.method_version("estimator", wildcards.estimator),
     threads: lambda wildcards: value_plan.job_size(CONFIG, wildcards.model, wildcards.estimator, 4)["threads"]
     resources:
@@ -59,7 +59,7 @@ rule value_shard:
     params:
         how=lambda wildcards: value_plan.game_params(CONFIG, wildcards.dataset, wildcards.model, wildcards.estimator),
         work=value_plan.shard_params(CONFIG),
-        max_rows=lambda wildcards, input: CONFIG.valuation.sampling.max_rows,  # with `input`: another one re-runs nothing
+        max_rows=lambda wildcards, input: CONFIG.valuation.sampling.max_rows,  # `input`: no trigger
         version=lambda wildcards: plan.method_version("estimator", wildcards.estimator),
     threads: lambda wildcards: value_plan.job_size(CONFIG, wildcards.model, wildcards.estimator, 1)["threads"]
     resources:
