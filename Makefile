@@ -12,7 +12,7 @@ run: setup            ## run everything that config.yaml asks for
 	@$(BIN)/snakemake --cores $(CORES)
 
 test: setup-dev       ## all tests that need no GPU
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-gpu: setup-dev   ## the tests that need a GPU
 	$(BIN)/python -m pytest -m gpu

@@ -12,7 +12,7 @@ from datassay.reporting.columns import known_noise
 from datassay.reporting.explorer import build_page
 from datassay.storage import read_csv
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 HOSTILE = [
     "<script>document.title = 'taken'</script>",

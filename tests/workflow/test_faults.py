@@ -6,7 +6,7 @@ import pytest
 
 from tests.workflow.conftest import Project, docstrings_csv
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 LOGITS = "results/sentences/training/tuned/seed0/logits.npy"
 
 

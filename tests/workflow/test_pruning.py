@@ -7,7 +7,7 @@ import pytest
 
 from tests.workflow.conftest import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 MINE = '''"""A measure of mine."""
 from datassay.registry import Column, measure

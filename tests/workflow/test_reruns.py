@@ -8,7 +8,7 @@ import pytest
 
 from tests.workflow.conftest import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ONCE = {"summarise": 1, "compare_detectors": 1, "plot_detectors": 1}
 REPORT = {"join_assay": 1, "score_detection": 1, "list_suspicious": 1, "plot_report": 1, "follow_removals": 1,

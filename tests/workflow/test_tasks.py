@@ -8,7 +8,7 @@ import pytest
 
 from tests.workflow.conftest import ROOT, Project, docstrings_csv
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROWS = 80
 
 
@@ -43,7 +43,7 @@ def test_a_regression_is_assayed_without_classes(project):
     assert listed["suggested_label"].notna().all() and "text_b" in listed
     metrics = pd.read_parquet(project.folder / "results/lengths/training/tuned/seed0/metrics.parquet")
     assert {"pearson", "spearman", "rmse"} <= set(metrics) and metrics["pearson"].notna().all()
-    grid = pd.read_parquet(project.folder / "results/lengths/pruning/tuned/summary.parquet")
+    grid = pd.read_parquet(project.folder / "results/lengths/pruning/tuned/comparison.parquet")
     assert set(grid["metric"]) >= {"pearson", "spearman"}
 
 
@@ -61,7 +61,7 @@ def test_a_multiple_choice_is_assayed_without_shared_classes(project):
 
 def test_the_summary_leads_with_the_metric_and_says_what_was_left_out(project):
     summary = " ".join((project.folder / "results/summary.txt").read_text().split())
-    lengths, _, blanks = summary.partition("blanks  ->")
+    lengths, _, blanks = summary.partition("blanks -> ")
     assert "test Pearson correlation of tuned" in lengths and "test accuracy of chooser" in blanks
     assert "training_dynamics, ensemble, mc_dropout, label_quality, knn_shapley, relative_density" in lengths
     assert "label_quality" in blanks and "relative_density" in blanks

@@ -6,7 +6,7 @@ import pytest
 
 from tests.workflow.conftest import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("values"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CONFIG = """
 datasets:

@@ -12,7 +12,7 @@ from PIL import Image
 from datassay.registry import methods
 from tests.workflow.conftest import ROOT, Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_a_config_with_everything_on_can_be_planned(tmp_path):
