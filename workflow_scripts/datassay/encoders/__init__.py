@@ -7,7 +7,7 @@ record, so that a killed job goes on with the shard it was at.
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,7 @@ from datassay.storage import created_array
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["embed"]
+__all__ = ["embed", "encode_shards", "read_shards"]
 logger = logging.getLogger(__name__)
 
 Encode = Callable[[np.ndarray], np.ndarray]
@@ -44,35 +44,61 @@ def embed(
     rows = len(examples)
     if rows == 0:
         raise DatassayError(f"encoder '{settings.name}': no examples to embed")
+
+    def make() -> Encode:
+        encode = _encoder(examples, settings, checkpoints)
+        return lambda shard: _checked_rows(encode(shard), settings, shard)
+
+    width = encode_shards(make, rows, settings.shard_rows, checkpoints)
+    with created_array(path, (rows, width), np.float32) as out:
+        for shard, vectors in read_shards(rows, settings.shard_rows, checkpoints):
+            out[shard[0] : shard[-1] + 1] = vectors
+    return rows, width
+
+
+def encode_shards(
+    make: Callable[[], Encode], rows: int, shard_rows: int, checkpoints: Checkpoints, name: str = "shard"
+) -> int:
+    """Encode rows 0 to rows - 1 shard by shard into checkpoint records and return the width; what is there is kept.
+
+    make: returns what encodes row numbers; called only where a shard is missing. name: of the records.
+    """
     encode: Encode | None = None
-    shards = [np.arange(start, min(start + settings.shard_rows, rows)) for start in range(0, rows, settings.shard_rows)]
     width = 0
-    for number, shard in enumerate(shards):
-        record = checkpoints.load(_shard_name(number))
+    for number, shard in enumerate(_shards(rows, shard_rows)):
+        record = checkpoints.load(_shard_name(name, number))
         if record is None:
             started = time.monotonic()
-            encode = encode or _encoder(examples, settings, checkpoints)
-            vectors = _checked_rows(encode(shard), settings, shard)
-            checkpoints.save(_shard_name(number), {"vectors": vectors})
+            encode = encode or make()
+            vectors = encode(shard)
+            checkpoints.save(_shard_name(name, number), {"vectors": vectors})
             speed = len(shard) / max(time.monotonic() - started, 1e-9)
             logger.info("embedded %d of %d examples (%.0f per second)", shard[-1] + 1, rows, speed)
             unit_done("shard")
             width = vectors.shape[1]
         else:
             width = record["vectors"].shape[1]
-    with created_array(path, (rows, width), np.float32) as out:
-        for number, shard in enumerate(shards):
-            record = checkpoints.load(_shard_name(number))
-            if record is None:
-                raise DatassayError(
-                    f"{checkpoints.folder / _shard_name(number)}: damaged while it was in use, run again"
-                )
-            out[shard[0] : shard[-1] + 1] = record["vectors"]
-    return rows, width
+    return width
 
 
-def _shard_name(number: int) -> str:
-    return f"shard{number:06d}"
+def read_shards(
+    rows: int, shard_rows: int, checkpoints: Checkpoints, name: str = "shard"
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the row numbers of every shard and the vectors that `encode_shards` has saved."""
+    for number, shard in enumerate(_shards(rows, shard_rows)):
+        record = checkpoints.load(_shard_name(name, number))
+        if record is None:
+            where = checkpoints.folder / _shard_name(name, number)
+            raise DatassayError(f"{where}: damaged while it was in use, run again")
+        yield shard, record["vectors"]
+
+
+def _shards(rows: int, shard_rows: int) -> list[np.ndarray]:
+    return [np.arange(start, min(start + shard_rows, rows)) for start in range(0, rows, shard_rows)]
+
+
+def _shard_name(name: str, number: int) -> str:
+    return f"{name}{number:06d}"
 
 
 def _encoder(examples: "pd.DataFrame", settings: Encoder, checkpoints: Checkpoints) -> Encode:

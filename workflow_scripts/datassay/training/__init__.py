@@ -18,7 +18,7 @@ from datassay.errors import DatassayError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Recording", "retrain", "train"]
+__all__ = ["Recording", "retrain", "train", "tune"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,7 @@ class Recording:
 
     def save_model(self, folder: str | Path) -> None:
         """Save weights (safetensors), config and tokenizer to a folder that from_pretrained loads."""
-        from transformers.utils.logging import disable_progress_bar
-
-        from datassay.storage import atomic_path
-
-        disable_progress_bar()
-        with atomic_path(folder) as temporary:
-            for part in self._parts:
-                part.save_pretrained(temporary)
+        save_parts(self._parts, folder)
 
 
 def train(
@@ -121,6 +114,38 @@ def retrain(
         if not known(labels, task)[train_rows].any():
             raise DatassayError(f"kept_rows: none of the {len(train_rows)} rows has a label")
     return evaluate_seeds(examples, vectors, labels, label_names, settings, seeds, train_rows, task, checkpoints)
+
+
+def tune(
+    examples: "pd.DataFrame",
+    label_names: Sequence[str],
+    settings: Training,
+    seed: int,
+    checkpoints: Checkpoints,
+    folder: str | Path,
+    task: str = "classification",
+) -> None:
+    """Train on the labelled train rows as `train` does, record nothing, and save the model to a folder.
+
+    The folder holds weights (safetensors), config and tokenizer, and loads with from_pretrained. After every epoch the
+    state is a checkpoint record. Raises DatassayError as `train`.
+    """
+    from datassay.training._tune import fit_model
+
+    labels = _checked_labels(examples, None, label_names, settings, task)
+    save_parts(fit_model(examples, labels, label_names, settings, seed, checkpoints, task), folder)
+
+
+def save_parts(parts: Sequence[Any], folder: str | Path) -> None:
+    """Save weights, config and tokenizer to a folder that from_pretrained loads."""
+    from transformers.utils.logging import disable_progress_bar
+
+    from datassay.storage import atomic_path
+
+    disable_progress_bar()
+    with atomic_path(folder) as temporary:
+        for part in parts:
+            part.save_pretrained(temporary)
 
 
 def known(labels: np.ndarray, task: str) -> np.ndarray:
