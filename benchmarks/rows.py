@@ -101,6 +101,14 @@ def _centers(folder: Path, quick: bool) -> dict[str, Any]:
     return {"n_select": picks}
 
 
+def _uncertain(folder: Path, quick: bool) -> dict[str, Any]:
+    n, d, classes, picks = (1000, 32, 4, 20) if quick else (10_000, 384, 10, 200)
+    x, _ = _clusters(n, d, 10)
+    odds = np.exp(2 * np.random.default_rng(11).standard_normal((n, classes)))
+    _save(folder, features=x, probabilities=odds / odds.sum(axis=1, keepdims=True))
+    return {"n_select": picks}
+
+
 def _search(folder: Path, quick: bool) -> dict[str, Any]:
     n, v, d = (5000, 100, 32) if quick else (50_000, 1000, 384)
     x, _ = _clusters(n + v, d, 4)
@@ -226,6 +234,21 @@ def _equal_radius(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: d
     return _require(abs(a - b) <= 1e-3 * b, f"radius {a:.4f} and {b:.4f}")
 
 
+def _equal_potential(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
+    """What k-means would have to shrink: two draws of seeds differ, their sums of squared distances hardly do."""
+    p, h = arrays["probabilities"], arrays["features"].astype(np.float64)
+    s = p - np.eye(p.shape[1])[p.argmax(axis=1)]
+    squares = (s**2).sum(axis=1) * (h**2).sum(axis=1)
+
+    def potential(picks: np.ndarray) -> float:
+        distances = squares[:, None] + squares[picks] - 2 * (s @ s[picks].T) * (h @ h[picks].T)
+        return float(np.maximum(distances.min(axis=1), 0).sum())
+
+    a, b = potential(ours), potential(peer)
+    distinct = len(np.unique(ours)) == options["n_select"]
+    return _require(distinct and a <= 1.1 * b, f"distinct rows, potential {a:.1f} and {b:.1f}")
+
+
 def _equal_neighbors(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
     share = np.mean([len(np.intersect1d(a, b)) / len(a) for a, b in zip(ours, peer, strict=True)])
     return _require(bool(share >= 0.999), f"{share:.2%} the same neighbours")
@@ -344,6 +367,18 @@ def rows() -> list[Row]:
             _centers,
             {"k_center_datassay": "datassay", "k_center_loop": "plain loop"},
             _equal_radius,
+        ),
+        Row(
+            "badge",
+            "10,000 x 384, 10 classes, 200 picks",
+            "<= 0.1 s",
+            _uncertain,
+            {
+                "badge_datassay": "datassay",
+                "badge_loop": "factored, all rows per pick",
+                "badge_sklearn": "scikit-learn k-means++ on written-out gradients",
+            },
+            _equal_potential,
         ),
         Row(
             "neighbors",

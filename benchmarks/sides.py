@@ -137,6 +137,46 @@ def k_center_loop() -> Side:
     return ["numpy"], run
 
 
+def badge_datassay() -> Side:
+    from datassay.acquisition import badge
+
+    def run(a: dict[str, np.ndarray], n_select: int) -> np.ndarray:
+        return badge(a["probabilities"], a["features"], n_select, np.random.default_rng(0))
+
+    return ["numpy"], run
+
+
+def badge_loop() -> Side:
+    def run(a: dict[str, np.ndarray], n_select: int) -> np.ndarray:
+        """Measure every row against every new pick, as factors."""
+        p, h, rng = a["probabilities"], a["features"].astype(np.float64), np.random.default_rng(0)
+        s = p - np.eye(p.shape[1])[p.argmax(axis=1)]
+        squares = (s**2).sum(axis=1) * (h**2).sum(axis=1)
+        picks = [int(squares.argmax())]
+        nearest = np.full(len(p), np.inf)
+        while True:
+            last = picks[-1]
+            np.minimum(nearest, squares + squares[last] - 2 * (s @ s[last]) * (h @ h[last]), out=nearest)
+            nearest[picks] = 0
+            if len(picks) == n_select:
+                return np.array(picks)
+            chances = np.maximum(nearest, 0)
+            picks.append(int(rng.choice(len(p), p=chances / chances.sum())))
+
+    return ["numpy"], run
+
+
+def badge_sklearn() -> Side:
+    from sklearn.cluster import kmeans_plusplus
+
+    def run(a: dict[str, np.ndarray], n_select: int) -> np.ndarray:
+        p = a["probabilities"].astype(np.float32)
+        gradients = np.einsum("ic,id->icd", p - np.eye(p.shape[1], dtype=np.float32)[p.argmax(axis=1)], a["features"])
+        return kmeans_plusplus(gradients.reshape(len(p), -1), n_select, n_local_trials=1, random_state=0)[1]
+
+    return ["scikit-learn", "numpy"], run
+
+
 def neighbors_datassay() -> Side:
     from datassay.neighbors import exact_neighbors
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from datassay.acquisition import choose
 from datassay.neighbors import neighbors_within
 from datassay.registry import PACKAGES, methods
 from datassay.selection.pruning import rank
@@ -18,6 +19,7 @@ from datassay.valuation import estimate
 N, CLASSES, EPOCHS, WIDTH = 60, 3, 4, 8
 ALL = [(kind, name) for kind in PACKAGES for name in methods(kind)]
 MEASURES, STRATEGIES, ESTIMATORS = (sorted(methods(kind)) for kind in ("measure", "strategy", "estimator"))
+ACQUISITIONS = sorted(methods("acquisition"))
 
 
 def arrays(seed=0):
@@ -189,7 +191,47 @@ def test_estimators_give_a_finite_value_per_train_row_and_repeat(name):
     assert np.array_equal(before[0], x) and np.array_equal(before[1], y)
 
 
-@pytest.mark.parametrize(("kind", "name"), [(k, n) for k, n in ALL if k in ("measure", "strategy", "estimator")])
+def candidates(seed=0):
+    """What an acquisition function may ask for: N candidates and 7 labelled rows."""
+    found, rng = arrays(seed), np.random.default_rng(seed + 2)
+    odds = np.exp(found["logits"][-1].astype(np.float64))
+    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    own = {name: found[name] for name in ("features", "embeddings", "mc_logits", "infoverse")}
+    return own | {
+        "candidates": 3 * np.arange(N),
+        "probabilities": probabilities,
+        "pseudo_labels": probabilities.argmax(axis=1),
+        "labelled_features": rng.normal(size=(7, WIDTH)).astype(np.float32),
+        "surprisal": rng.exponential(size=(N, 12)).astype(np.float32),
+    }
+
+
+@pytest.mark.parametrize("count", [1, 13, N])
+@pytest.mark.parametrize("name", ACQUISITIONS)
+def test_acquisitions_pick_distinct_candidates_and_repeat(name, count):
+    about, found = methods("acquisition")[name], candidates()
+    before = {key: array.copy() for key, array in found.items()}
+    first, second = (choose(about, found, count, np.random.default_rng(4)) for _ in range(2))
+    assert len(first) == count == len(set(first.tolist())) and set(first.tolist()) <= set(range(N))
+    assert first.dtype == np.int64 and np.array_equal(first, second)
+    assert all(np.array_equal(before[key], found[key]) for key in found)
+
+
+@pytest.mark.parametrize("name", ACQUISITIONS)
+def test_acquisitions_pick_distinct_candidates_of_equal_ones(name):
+    about = methods("acquisition")[name]
+    found = {
+        key: np.take(array, np.zeros(N, int), axis=1 if key == "mc_logits" else 0)
+        for key, array in candidates().items()
+    }
+    found["candidates"] = np.arange(N)
+    assert len(set(choose(about, found, 13, np.random.default_rng(4)).tolist())) == 13
+
+
+METHODS_WITH_OPTIONS = ("measure", "strategy", "estimator", "acquisition")
+
+
+@pytest.mark.parametrize(("kind", "name"), [(k, n) for k, n in ALL if k in METHODS_WITH_OPTIONS])
 def test_options_are_plain_values(kind, name):
     for value in methods(kind)[name].options.values():
         assert value is None or isinstance(value, bool | int | float | str | list | tuple)

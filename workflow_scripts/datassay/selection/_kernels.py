@@ -49,15 +49,13 @@ def _build_heap(score: np.ndarray) -> np.ndarray:
 
 
 @compiled(fastmath=FAST)
-def greedy_k_center(points: np.ndarray, start: int, picks: np.ndarray, distance: np.ndarray) -> None:
-    """Fill `picks` [m] farthest first from row `start`; `distance` [N] is scratch, the squared distance to a centre.
+def greedy_k_center(points: np.ndarray, picks: np.ndarray, distance: np.ndarray) -> None:
+    """Fill `picks` [m] farthest first; `distance` [N], squared, to the centres there are already, is overwritten.
 
     Row i was compared with the first done[i] centres only.
     """
     n_rows = points.shape[0]
     done = np.zeros(n_rows, np.int64)
-    distance[:] = np.finfo(np.float32).max
-    distance[start] = np.inf
     heap = _build_heap(distance)
     for k in range(picks.shape[0]):
         i = heap[0]

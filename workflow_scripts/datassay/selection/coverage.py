@@ -7,10 +7,13 @@ from datassay.registry import LABELLED, strategy
 from datassay.selection.arrays import CHUNK, by_score, check_count, check_rows, in_rounds
 
 
-def k_center(features: np.ndarray, n_select: int, *, start: int | None = None) -> np.ndarray:
+def k_center(
+    features: np.ndarray, n_select: int, *, start: int | None = None, given: np.ndarray | None = None
+) -> np.ndarray:
     """Return `n_select` distinct rows as int64 [n_select], each the farthest from those before it (Euclidean).
 
     features: [N, d], compared as float32. start: the first row, by default the one nearest to the mean of all rows.
+    given: [l, d], centres that are there already; the first row is then the farthest from them.
     Ties go to the lowest row; a duplicate of a picked row comes only after every row that is not one. The largest
     distance of any row to its centre is at most twice the optimum (Gonzalez 1985).
 
@@ -23,12 +26,24 @@ def k_center(features: np.ndarray, n_select: int, *, start: int | None = None) -
     n_select = check_count(n_select, len(points))
     if start is not None and not 0 <= start < len(points):
         raise DatassayError(f"start: {start}, allowed: 0 to {len(points) - 1}")
+    if given is not None and start is not None:
+        raise DatassayError("start, given: allowed is one of them")
+    from datassay.neighbors import exact_neighbors
     from datassay.selection._kernels import greedy_k_center
 
     picks = np.empty(n_select, np.int64)
-    first = int(_distances(points, points.mean(axis=0, dtype=np.float64)).argmin()) if start is None else start
-    greedy_k_center(points, first, picks, np.empty(len(points), np.float32))
+    if given is None:
+        distance = np.full(len(points), np.finfo(np.float32).max)
+        distance[_central(points) if start is None else start] = np.inf
+    else:
+        distance = exact_neighbors(points, np.asarray(given, np.float32), 1, metric="euclidean")[1][:, 0] ** 2
+    greedy_k_center(points, picks, distance.astype(np.float32))
     return picks
+
+
+def _central(points: np.ndarray) -> int:
+    """Return the row nearest to the mean of all rows."""
+    return int(_distances(points, points.mean(axis=0, dtype=np.float64)).argmin())
 
 
 @strategy(version=1, source="Sener and Savarese, ICLR 2018, arXiv 1708.00489")

@@ -48,26 +48,26 @@ def rank(
     check_count(n_select, n_rows)
     started = time.monotonic()
     given = {parameter: context[name] if name in context else arrays[name] for parameter, name in method.inputs.items()}
-    ranking = check_ranking(method.name, method.function(**given, **(options or {})), n_select, n_rows)
+    ranking = check_ranking(f"strategy '{method.name}'", method.function(**given, **(options or {})), n_select, n_rows)
     logger.info("%s: %d of %d rows ranked (%.1f s)", method.name, len(ranking), n_rows, time.monotonic() - started)
     return pd.DataFrame({"rank": np.arange(len(ranking), dtype=np.int64), "row": ranking})
 
 
-def check_ranking(name: str, ranking: Any, n_select: int, n_rows: int) -> np.ndarray:
-    """Return a strategy's answer as int64 [>= n_select] if it is a ranking, else raise DatassayError that names it."""
+def check_ranking(what: str, ranking: Any, n_select: int, n_rows: int) -> np.ndarray:
+    """Return a method's answer as int64 [>= n_select] if it is a ranking, else raise DatassayError that says `what`."""
     ranking = np.asarray(ranking)
     if ranking.ndim != 1 or ranking.dtype.kind not in "iu":
         raise DatassayError(
-            f"strategy '{name}' returned {ranking.dtype} of shape {ranking.shape}, needs 1-D integers: row numbers"
+            f"{what} returned {ranking.dtype} of shape {ranking.shape}, needs 1-D integers: row numbers"
         )
     outside = ranking[(ranking < 0) | (ranking >= n_rows)]
     if len(outside):
-        raise DatassayError(f"strategy '{name}' returned row {outside[0]}, allowed: 0 to {n_rows - 1}")
+        raise DatassayError(f"{what} returned row {outside[0]}, allowed: 0 to {n_rows - 1}")
     rows, counts = np.unique(ranking, return_counts=True)
     if len(rows) < len(ranking):
-        raise DatassayError(f"strategy '{name}' returned row {rows[counts > 1][0]} twice, needs distinct rows")
+        raise DatassayError(f"{what} returned row {rows[counts > 1][0]} twice, needs distinct rows")
     if len(ranking) < n_select:
-        raise DatassayError(f"strategy '{name}' ranked {len(ranking)} rows, needs at least {n_select}")
+        raise DatassayError(f"{what} ranked {len(ranking)} rows, needs at least {n_select}")
     return ranking.astype(np.int64)
 
 
