@@ -15,9 +15,11 @@ configfile: "config.yaml"
 
 include: "rules/common.smk"
 include: "rules/data.smk"
+include: "rules/probes.smk"
 include: "rules/embedding.smk"
 include: "rules/training.smk"
 include: "rules/meta_information.smk"
+include: "rules/archaeology.smk"
 include: "rules/map.smk"
 include: "rules/valuation.smk"
 include: "rules/pruning.smk"
@@ -39,6 +41,7 @@ localrules:
     pruning,
     cleaning,
     detection,
+    archaeology,
     report,
 
 
@@ -55,6 +58,7 @@ rule all:
         rules.pruning.input,
         rules.cleaning.input,
         rules.detection.input,
+        rules.archaeology.input,
         rules.report.input,
         path("config_used"),
 

@@ -21,8 +21,8 @@ rule prepare_dataset:
     input:
         source=source_files,
     output:
-        examples=path("examples"),
-        card=path("card"),
+        examples=path("examples", dataset=plan.dataset_pattern(CONFIG, with_probes=False)),
+        card=path("card", dataset=plan.dataset_pattern(CONFIG, with_probes=False)),
     log:
         "results/logs/prepare_dataset/{dataset}.log",
     benchmark:

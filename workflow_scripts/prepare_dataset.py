@@ -7,6 +7,7 @@ with step(snakemake) as job:
     from datassay.data import prepare
     from datassay.storage import save_json, save_table
 
-    examples, card = prepare(Dataset.model_validate(job.params.settings))
+    settings = Dataset.model_validate(job.params.settings)
+    examples, card = prepare(settings, source_rows=job.params.get("source_rows", False))
     save_table(job.output.examples, examples)
     save_json(job.output.card, card)

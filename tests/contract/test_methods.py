@@ -49,6 +49,11 @@ def arrays(seed=0):
         "embedding_neighbors": embedding_neighbors.astype(np.int32),
         "embedding_distances": embedding_distances,
         "log_likelihood": rng.normal(size=N).astype(np.float32),
+        "loss_trajectories": rng.exponential(size=(N, 2, EPOCHS)).astype(np.float32),
+        "right_trajectories": rng.random((N, 2, EPOCHS)) < 0.7,
+        "probe_losses": rng.exponential(size=(30, 2, EPOCHS)).astype(np.float32),
+        "probe_labels": np.arange(30) % CLASSES,
+        "probe_suites": np.repeat(["typical", "random_outputs", "corrupted"], 10),
         "infoverse": rng.normal(size=(N, 23)),
     }
 
@@ -83,7 +88,10 @@ def columns(found):
 def shuffled(found, order):
     along = {"logits": 1, "ensemble_logits": 1, "mc_logits": 1, "feature_norms": 1}
     along |= {"ensemble_epoch_logits": 2, "ensemble_feature_norms": 2}
-    turned = {name: np.take(array, order, axis=along.get(name, 0)) for name, array in found.items()}
+    turned = {
+        name: array if name.startswith("probe_") else np.take(array, order, axis=along.get(name, 0))
+        for name, array in found.items()
+    }
     for name in ("feature_neighbors", "embedding_neighbors"):
         turned[name] = np.argsort(order)[turned[name]].astype(np.int32)  # rows have other numbers now
     return turned

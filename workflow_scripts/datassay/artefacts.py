@@ -23,6 +23,7 @@ class Artefact:
 
 _TRAINING = "results/{dataset}/training/{model}/seed{seed}"
 _CELL = "results/{dataset}/pruning/{model}/{strategy}"
+_ARCHAEOLOGY = "results/{dataset}/archaeology/{model}"
 _CLEANED = "results/{dataset}/cleaning/{model}/{column}/{cut}"
 
 ARTEFACTS: dict[str, Artefact] = {
@@ -32,7 +33,8 @@ ARTEFACTS: dict[str, Artefact] = {
             "examples",
             "results/{dataset}/examples.parquet",
             "prepare_dataset",
-            "one row per example: example_id, split, label (given, a class number; regression: float64, NaN unknown; "
+            "one row per example: example_id, split (train, validation, valuation, test, pool; probes: probe, "
+            "unseen), label (given, a class number; regression: float64, NaN unknown; "
             "multiple choice: number of the right option), true_label, is_noisy (injected), is_probe, text, text_b, "
             "options | image {bytes, path}",
             "N rows",
@@ -43,6 +45,44 @@ ARTEFACTS: dict[str, Artefact] = {
             "prepare_dataset",
             "name, modality, task, label names, counts per split and class (regression: statistics of the labels), "
             "noise, source, revision, sha256",
+        ),
+        Artefact(
+            "prepared",
+            "results/{dataset}/probes/prepared.parquet",
+            "prepare_for_probes",
+            "the examples before probes are planted, and source_row",
+            "N rows without the planted ones",
+        ),
+        Artefact("prepared_card", "results/{dataset}/probes/card.json", "prepare_for_probes", "their card"),
+        Artefact(
+            "prepared_vectors",
+            "results/{dataset}/probes/vectors.npy",
+            "embed_for_probes",
+            "their vectors by the main encoder, where typical rows are found from them",
+            "[., d]",
+            "float32",
+        ),
+        Artefact(
+            "consistency",
+            "results/{dataset}/probes/consistency.parquet",
+            "score_consistency",
+            "example_id, consistency, margin: how often, and how clearly, a head that did not see a train row says its "
+            "label",
+            "train rows before planting",
+        ),
+        Artefact(
+            "probes",
+            "results/{dataset}/probes/probes.parquet",
+            "plant_probes",
+            "example_id, suite, half (reference, evaluation, unseen), original_label (-1: the row did not exist)",
+        ),
+        Artefact(
+            "typicality",
+            "results/{dataset}/probes/typicality.parquet",
+            "plant_probes",
+            "example_id and the score by which typical and atypical probes were chosen, high = typical; no rows where "
+            "none was needed",
+            "train rows before planting",
         ),
         Artefact("card_figure", "results/{dataset}/report/data_card.png", "plot_data_card", "the data card, drawn"),
         Artefact(
@@ -151,6 +191,34 @@ ARTEFACTS: dict[str, Artefact] = {
             "measure",
             "example_id and the columns of one family of measures",
             "n rows",
+        ),
+        Artefact(
+            "trajectories",
+            f"{_ARCHAEOLOGY}/trajectories.npz",
+            "record_trajectories",
+            "loss [., S, E] float32 and right [., S, E] bool of every seed after every epoch, as train_loss and so on; "
+            "label and, of the reference and evaluation probes, suite",
+        ),
+        Artefact(
+            "categories",
+            f"{_ARCHAEOLOGY}/categories.parquet",
+            "evaluate_probes",
+            "example_id, half (train, evaluation), suite (of probes), category and share_{category} of the votes",
+            "train rows and evaluation probes",
+        ),
+        Artefact(
+            "audit",
+            f"{_ARCHAEOLOGY}/audit.csv",
+            "plot_archaeology",
+            "the train rows with the most votes of every category and class: rank, vote_share, label, text or "
+            "image path",
+        ),
+        Artefact(
+            "probe_evaluation",
+            f"{_ARCHAEOLOGY}/evaluation.json",
+            "evaluate_probes",
+            "accuracy, confusion matrix, precision and recall on held-out probes; train rows per category; Spearman's "
+            "correlation of mean loss and typicality",
         ),
         Artefact(
             "infoverse_table",

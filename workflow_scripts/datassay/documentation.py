@@ -22,6 +22,8 @@ BLOCKS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("datasets[].columns", config.Columns, ""),
     ("datasets[].split", config.SplitSettings, ""),
     ("datasets[].noise", config.Noise, ""),
+    ("datasets[].probes", config.Probes, "See [archaeology.md](archaeology.md)."),
+    ("datasets[].probes.scores", config.ScoreFile, ""),
     ("encoders[]", config.Encoder, "A list; each entry is one encoder."),
     ("encoders[].index", config.Index, ""),
     ("models[] with recipe: finetune", config.Finetune, "Fine-tune a sequence classifier of transformers."),

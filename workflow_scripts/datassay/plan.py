@@ -16,6 +16,8 @@ from datassay.selection.scores import column_strategy
 from datassay.versions import version
 
 REFERENCE_STRATEGY = "full"
+ARCHAEOLOGY = "archaeology"  # the family of measures that needs probes
+FROM_TRAJECTORIES = ("loss_trajectories", "right_trajectories", "probe_losses", "probe_labels", "probe_suites")
 HANDED = ("rng", "n_select", "task")  # parameters that are no arrays: the stage that calls a method hands them in
 
 
@@ -116,9 +118,11 @@ def left_out(config: Config, dataset_name: str) -> dict[str, str]:
 
 
 def families_of(config: Config, dataset_name: str) -> list[str]:
-    """Return the measure families that have a column for the task of a data set."""
-    task = one(config.datasets, dataset_name).task
-    return [name for name in config.meta_information.families if method("measure", name).columns_of(task)]
+    """Return the measure families that have a column for the task of a data set; archaeology where it has probes."""
+    dataset = one(config.datasets, dataset_name)
+    named = [name for name in config.meta_information.families if name != ARCHAEOLOGY]
+    families = [name for name in named if method("measure", name).columns_of(dataset.task)]
+    return families + [ARCHAEOLOGY] * (dataset.probes is not None)
 
 
 def estimators_of(config: Config, dataset_name: str) -> list[str]:
@@ -189,6 +193,7 @@ def array_paths(config: Config, dataset: str, model: str, names: list[str]) -> d
         "embedding_distances": path("embedding_neighbors", **encoder),
         "infoverse": path("infoverse", **place),
     }
+    files |= dict.fromkeys(FROM_TRAJECTORIES, path("trajectories", **place))
     files |= {name: path("values", **place, estimator=name) for name in methods("estimator")}
     columns = {column.name: family for family, about in methods("measure").items() for column in about.columns}
     wanted: dict[str, str | list[str]] = {}
@@ -276,6 +281,33 @@ def source_version(config: Config, dataset: str) -> str:
     source = one(config.datasets, dataset).source
     own = method_version("dataset", source.removeprefix("builtin:")) if source.startswith("builtin:") else "0"
     return f"{version('prepare_dataset')}.{own}"
+
+
+def probed(config: Config) -> list[str]:
+    """Return the data sets in which probes are planted."""
+    return [dataset.name for dataset in config.datasets if dataset.probes is not None]
+
+
+def probed_pairs(config: Config) -> list[tuple[str, str]]:
+    """Return every (data set, model) whose trajectories are compared with those of probes."""
+    return [(dataset, model) for dataset, model in pairs(config) if dataset in probed(config)]
+
+
+def planting_inputs(config: Config, dataset_name: str) -> dict[str, str]:
+    """Return what probes are planted by: the prepared examples, and what says which of them are typical or foreign."""
+    probes = one(config.datasets, dataset_name).probes
+    inputs = {"examples": path("prepared", dataset=dataset_name), "card": path("prepared_card", dataset=dataset_name)}
+    if probes.scores is not None:
+        inputs["scores"] = probes.scores.path
+    elif probes.estimates:
+        inputs["consistency"] = path("consistency", dataset=dataset_name)
+    return inputs | ({"foreign": probes.foreign} if probes.foreign else {})
+
+
+def dataset_pattern(config: Config, *, with_probes: bool) -> str:
+    """Return the wildcard that matches the data sets with, or without, probes."""
+    wanted = [dataset for dataset in config.datasets if (dataset.probes is not None) == with_probes]
+    return "{dataset," + (names_pattern(wanted) or "(?!)") + "}"
 
 
 def names_pattern(blocks: list[Any]) -> str:

@@ -40,13 +40,14 @@ class Column:
     """One column of a measure.
 
     mislabelled: which end of the column a wrongly labelled example tends to, None where it says nothing of labels.
-    tasks: those in which it means something, None for those of its family.
+    tasks: those in which it means something, None for those of its family. names: it holds names, not numbers.
     """
 
     name: str
     description: str
     mislabelled: Literal["low", "high"] | None = None
     tasks: tuple[str, ...] | None = None
+    names: bool = False
 
 
 @dataclass(frozen=True)

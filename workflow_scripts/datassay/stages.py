@@ -61,6 +61,11 @@ def _load(name: str, file: Any, total: int, rows: np.ndarray, ids: "pd.Series") 
             return load_member(file, "ids", rows=len(rows))
         case "feature_distances" | "embedding_distances":
             return load_member(file, "distances", rows=len(rows))
+        case "loss_trajectories" | "right_trajectories":
+            return load_member(file, f"train_{name.removesuffix('_trajectories')}", rows=len(rows))
+        case "probe_losses" | "probe_labels" | "probe_suites":
+            member = {"probe_losses": "loss", "probe_labels": "label", "probe_suites": "suite"}[name]
+            return load_member(file, f"reference_{member}")
         case "log_likelihood":
             return load_array(file, shape=(len(rows),))
         case "infoverse":
@@ -123,6 +128,7 @@ def compute_measure(
 
 def _check_measure(about: Method, table: "pd.DataFrame", rows: int, absent: dict[str, str]) -> None:
     declared = {column.name for column in about.columns}
+    named = {column.name for column in about.columns if column.names}
     where = f"measure '{about.name}'"
     if len(table) != rows:
         raise DatassayError(f"{where}: returned {len(table)} rows for {rows} examples")
@@ -134,6 +140,10 @@ def _check_measure(about: Method, table: "pd.DataFrame", rows: int, absent: dict
     absent |= dict.fromkeys(missing, NOT_ASKED_FOR)
     for name in table.columns:
         values = table[name].to_numpy()
+        if name in named:
+            if not all(isinstance(value, str) for value in values):
+                raise DatassayError(f"{where}: column '{name}' is declared to hold names, every row needs a text")
+            continue
         if values.dtype.kind not in "biuf":
             raise DatassayError(f"{where}: column '{name}' holds {values.dtype}, only numbers and booleans are allowed")
         if values.dtype.kind == "f" and not np.isfinite(values).all():

@@ -116,14 +116,17 @@ def save_arrays(path: PathLike, **arrays: np.ndarray) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def load_member(path: PathLike, name: str, *, rows: int) -> np.ndarray:
-    """Load one array [rows, ...] of a .npz file. Raises DatassayError naming the file and what was found."""
+def load_member(path: PathLike, name: str, *, rows: int | None = None) -> np.ndarray:
+    """Load one array [rows, ...] of a .npz file; rows None: as many as there are.
+
+    Raises DatassayError naming the file and what was found.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             array = archive[name]
     except Exception as error:  # zipfile, zlib and numpy each raise their own on a damaged file
         raise DatassayError(f"{path}: '{name}' cannot be read ({error}), delete it and run again") from error
-    if len(array) != rows:
+    if rows is not None and len(array) != rows:
         raise DatassayError(f"{path}: {len(array)} rows, expected {rows}, delete it and run again")
     return array
 

@@ -14,6 +14,10 @@ from pathlib import Path
 
 STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "prepare_dataset": (2, ("data",)),
+    "score_consistency": (1, ("archaeology/consistency.py",)),
+    "plant_probes": (1, ("data/probes.py", "data/score_files.py", "data/foreign.py")),
+    "record_trajectories": (1, ("archaeology/trajectories.py",)),
+    "evaluate_probes": (1, ("archaeology/evaluation.py", "measures/archaeology.py")),
     "embed": (1, ("encoders",)),
     "build_index": (1, ("neighbors",)),
     "find_neighbors": (2, ("neighbors",)),

@@ -71,7 +71,7 @@ def decide(
             "cleaning: the rule quantile chooses on the valuation split, which has no row: set split.valuation of the "
             "data set above 0, or leave the rule out"
         )
-    choosing, reporting = _halves(valuation[1], generator(seed, "cleaning halves"))
+    choosing, reporting = class_halves(valuation[1], generator(seed, "cleaning halves"))
     splits = {
         "knn_choosing": (valuation[0][choosing], valuation[1][choosing]),
         "knn_reporting": (valuation[0][reporting], valuation[1][reporting]),
@@ -108,7 +108,7 @@ def decide(
     return keep, report
 
 
-def _halves(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def class_halves(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of two random halves, int64, every class divided as evenly as it can be."""
     order = np.lexsort((rng.permutation(len(labels)), labels))
     return np.sort(order[::2]), np.sort(order[1::2])

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from datassay.config.archaeology import Probes, ScoreFile
 from datassay.config.blocks import Block, Name, Number, canonical, one
 from datassay.config.cleaning import Cleaning, Detection
 from datassay.config.data import Columns, Dataset, Noise, SplitSettings
@@ -49,11 +50,13 @@ __all__ = [
     "Neighbors",
     "Noise",
     "Options",
+    "Probes",
     "Pruning",
     "Report",
     "ResNet",
     "Sampling",
     "SamplingStop",
+    "ScoreFile",
     "SplitSettings",
     "Training",
     "Valuation",

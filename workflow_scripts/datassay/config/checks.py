@@ -11,6 +11,8 @@ from datassay.cleaning.cells import cleaned_cells, cleaning_faults
 from datassay.config import Config, Dataset, Options
 from datassay.errors import DatassayError, did_you_mean, shortened
 from datassay.plan import (
+    ARCHAEOLOGY,
+    encoders_of,
     estimators_of,
     families_of,
     infoverse_families,
@@ -23,6 +25,7 @@ from datassay.plan import (
 )
 from datassay.registry import Kind, methods
 
+CHANGED = ("corrupted", "out_of_distribution", "random_inputs")  # suites whose content no file of vectors knows
 RESERVED = ("logs", "benchmarks")
 
 
@@ -79,6 +82,7 @@ def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str
         yield f"{key}.name", f"results/{dataset.name} holds what every job writes, choose another name"
     if unknown_encoders or unknown_models:
         return
+    yield from _probe_checks(dataset, config)
     for name in dataset.encoders or []:
         if encoders[name] not in (dataset.modality, None):
             yield f"{key}.encoders", f"encoder '{name}' takes {encoders[name]}s, the data set holds {dataset.modality}s"
@@ -94,6 +98,21 @@ def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str
     if not models_of(config, dataset):
         yield f"{key}.models", f"no model of the config takes {dataset.modality}s and has assay: true"
     yield from _model_checks(dataset, config, encoders)
+
+
+def _probe_checks(dataset: Dataset, config: Config) -> Iterable[tuple[str, str]]:
+    """Yield a fault for files of probes that are not there, and for probes whose content cannot be made or encoded."""
+    probes, key = dataset.probes, f"datasets[{dataset.name}].probes"
+    if probes is None:
+        return
+    files = {"foreign": probes.foreign, "scores.path": probes.scores.path if probes.scores else None}
+    yield from ((f"{key}.{name}", f"no file '{f}'") for name, f in files.items() if f and not Path(f).is_file())
+    if dataset.modality == "text" and "out_of_distribution" in probes.suites and probes.foreign is None:
+        yield f"{key}.foreign", "texts out of distribution are sentences of another data set: name a file of them"
+    changed = [suite for suite in probes.suites if suite in CHANGED]
+    used = [encoder for encoder in encoders_of(config, dataset) if encoder.kind == "vectors"]
+    if changed and used:
+        yield f"{key}.suites", f"'{changed[0]}' changes content, and encoder '{used[0].name}' has no vectors of that"
 
 
 def _model_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str | None]) -> Iterable[tuple[str, str]]:
@@ -142,7 +161,7 @@ def _measurable_checks(dataset: Dataset, config: Config) -> Iterable[tuple[str, 
 
 def _column_checks(config: Config) -> Iterable[tuple[str, str]]:
     """Yield a fault for every strategy by a column whose name is taken or whose column nothing computes."""
-    columns = {column.name for about in methods("measure").values() for column in about.columns}
+    columns = {c.name for about in methods("measure").values() for c in about.columns if not c.names}
     known = sorted(columns | methods("estimator").keys())
     yield from _named_twice("pruning.by_column", [block.name for block in config.pruning.by_column])
     for block in config.pruning.by_column:
@@ -182,6 +201,7 @@ def strategy_checks(config: Config) -> Iterable[tuple[str, str]]:
         for model in models_of(config, dataset):
             of_model, missing = f"of models[{model.name}]", dict(absent)
             missing |= {"training_dynamics": f"at least 2 epochs {of_model}"} if model.epochs < 2 else {}
+            missing |= {ARCHAEOLOGY: "probes"} if dataset.probes is None else {}
             missing |= {"mc_dropout": f"at least 2 mc_passes {of_model}"} if model.mc_passes < 2 else {}
             for name in [name for name in strategies(config) if name not in left_out(config, dataset.name)]:
                 for column in strategy_of(config, name).inputs.values():

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from datassay.config.archaeology import Probes
 from datassay.config.blocks import Block, Modality, Name, Share, Task
 from datassay.errors import did_you_mean
 
@@ -105,6 +106,7 @@ class Dataset(Block):
     subsample_seed: int = Field(0, description="seed of the subsample")
     split: SplitSettings = Field(default_factory=SplitSettings, description="division into splits")
     noise: Noise = Field(default_factory=Noise, description="label noise to inject")
+    probes: Probes | None = Field(None, description="probes for metadata archaeology; null: none")
     evaluate_on: Literal["label", "true_label"] = Field(
         "label", description="labels outside train: as given, or the true ones where `columns.true_label` has them"
     )
@@ -125,7 +127,7 @@ class Dataset(Block):
 
     def preparation(self) -> dict[str, Any]:
         """Return the part that decides what examples.parquet holds."""
-        return self.params("metric", "encoders", "models", "seeds")
+        return self.params("metric", "encoders", "models", "seeds", "probes")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -167,5 +169,7 @@ class Dataset(Block):
             raise ValueError("noise: flips classes, a regression has none; leave noise out")
         if regression and self.label_names is not None:
             raise ValueError("label_names: the labels of a regression are numbers and have no names, leave it out")
+        if self.probes is not None and self.task != "classification":
+            raise ValueError(f"probes: need classes, task: {self.task} has none; leave probes out")
         if self.classes is not None and self.task != "classification":
             raise ValueError(f"classes: a {self.task.replace('_', ' ')} has none to choose, leave it out")

@@ -10,7 +10,7 @@ import numpy as np
 from datassay.config import Dataset
 from datassay.data.images import ImageInfo
 from datassay.data.labels import UNKNOWN, is_known
-from datassay.data.source import SPLITS
+from datassay.data.source import POOL, PROBE, SPLITS, UNSEEN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +51,17 @@ def data_card(
     return card | (_image_facts(infos) if "image" in examples else _text_facts(examples))
 
 
+def card_with_probes(card: dict[str, Any], examples: "pd.DataFrame", probes: "pd.DataFrame") -> dict[str, Any]:
+    """Return the card of a data set in which probes were planted: its counts and hash, and the probes by suite."""
+    return card | {
+        "n": len(examples),
+        "counts": _counts(examples, card["label_names"]),
+        "noise": {**card["noise"], "n_noisy": int(examples["is_noisy"].sum())},
+        "probes": {suite: int(count) for suite, count in probes["suite"].value_counts(sort=False).items()},
+        "sha256": content_hash(examples),
+    }
+
+
 def content_hash(examples: "pd.DataFrame") -> str:
     """Return the sha256 of all values by column, independent of how and where they are stored."""
     digest = hashlib.sha256()
@@ -75,9 +86,9 @@ def _contents(examples: "pd.DataFrame", name: str) -> Iterator[bytes]:
 
 def _counts(examples: "pd.DataFrame", label_names: Sequence[str]) -> dict[str, dict[str, Any]]:
     counts = {}
-    for split in SPLITS:
+    for split in (*SPLITS, PROBE, UNSEEN):
         labels = examples.loc[examples["split"] == split, "label"].to_numpy()
-        if split == "pool" and not len(labels):
+        if split in (POOL, PROBE, UNSEEN) and not len(labels):
             continue
         if labels.dtype.kind == "f":
             counts[split] = {"n": len(labels), "labels": _label_statistics(labels[is_known(labels)])}

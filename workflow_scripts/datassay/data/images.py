@@ -51,6 +51,15 @@ def decode_images(images: Iterable[Any], size: int, mode: str = "RGB") -> np.nda
     return pixels
 
 
+def read_image(image: Any) -> np.ndarray:
+    """Return the pixels of one image, {"bytes", "path"} or encoded bytes, in its own size: uint8 [h, w, 3]."""
+    try:
+        with open_image(image["bytes"] if isinstance(image, Mapping) else image) as opened:
+            return _pixels(opened, None, "RGB")
+    except Exception as error:  # Pillow raises many kinds on a damaged file
+        raise DatassayError(_reason(error)) from error
+
+
 def open_image(content: bytes) -> "Image.Image":
     """Open an encoded image of one of FORMATS; one too large to be safe (a decompression bomb) is refused."""
     from PIL import Image
@@ -137,7 +146,7 @@ def _nested_lists(value: Any) -> Any:
     return [_nested_lists(item) for item in value] if isinstance(value, np.ndarray | list | tuple) else value
 
 
-def _pixels(image: "Image.Image", size: int, mode: str) -> np.ndarray:
+def _pixels(image: "Image.Image", size: int | None, mode: str) -> np.ndarray:
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image)
@@ -148,7 +157,7 @@ def _pixels(image: "Image.Image", size: int, mode: str) -> np.ndarray:
         opaque.alpha_composite(image.convert("RGBA"))
         image = opaque
     image = image.convert("L" if image.mode == "L" else mode)
-    if image.size != (size, size):
+    if size is not None and image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BILINEAR)
     array = np.asarray(image)
     return array if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2)

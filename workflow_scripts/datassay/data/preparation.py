@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def prepare(settings: Dataset, root: Path = Path(".")) -> tuple["pd.DataFrame", dict[str, Any]]:
+def prepare(
+    settings: Dataset, root: Path = Path("."), *, source_rows: bool = False
+) -> tuple["pd.DataFrame", dict[str, Any]]:
     """Build the examples of a data set and its card.
 
-    root: where relative paths of the settings start. Returns
+    root: where relative paths of the settings start. source_rows: add the column source_row, the number of a row among
+    those that the source brings for training (-1: others), by which published scores are matched. Returns
 
     - examples, in the order of the source (of several files or hub splits: train, validation, valuation, test, pool):
       example_id (unique text), split (train, validation, valuation, test, pool), label (as given, after noise: int64
@@ -54,13 +57,18 @@ def prepare(settings: Dataset, root: Path = Path(".")) -> tuple["pd.DataFrame", 
         check_trained(source, splits, labels, names)
     contents, infos = _contents(source)
     examples = _arrange(source.table, splits, contents, len(names), settings)
+    if source_rows:
+        examples["source_row"] = source.table["source_row"].to_numpy(np.int64)
     card = data_card(settings, examples, names, infos, [*source.notes, *notes])
     logger.info("%s: %s", settings.name, ", ".join(f"{k} {v['n']}" for k, v in card["counts"].items()))
     return examples, card
 
 
 def _checked(source: Source, splits: Sequence[str], settings: Dataset) -> Source:
-    source = replace(source, table=source.table.assign(split=splits, example_id=checked_ids(source)))
+    training = np.array(splits) == "train"
+    numbers = np.where(training, np.cumsum(training) - 1, -1)
+    table = source.table.assign(split=splits, example_id=checked_ids(source), source_row=numbers)
+    source = replace(source, table=table)
     for role in ("text", "text_b"):
         if role in source.table:
             check_texts(source, role)

@@ -14,6 +14,8 @@ Unit = Literal["line", "row", "file"]
 ROLES = ("text", "text_b", "options", "image", "label", "true_label", "id", "split")
 POOL = "pool"
 SPLITS = ("train", "validation", "valuation", "test", POOL)
+PROBE, UNSEEN = "probe", "unseen"  # planted, never named by a source: learnt with the train rows, and never learnt
+TRAINED = ("train", PROBE)
 
 
 @dataclass(frozen=True)

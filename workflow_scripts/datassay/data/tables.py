@@ -27,7 +27,7 @@ def read_delimited(path: Path, name: str, wanted: dict[str, str], kind: str) -> 
     """
     import pandas as pd
 
-    text = _decode(read_bytes(path, name), name)
+    text = decode(read_bytes(path, name), name)
     limit = csv.field_size_limit(LONGEST_FIELD)
     try:
         records = _records(text, name, DELIMITERS[kind])
@@ -75,7 +75,7 @@ def read_jsonl(path: Path, name: str, wanted: dict[str, str]) -> "pd.DataFrame":
 
     columns: dict[str, list[Any]] = {role: [] for role in (*wanted, "row")}
     keys: dict[str, None] = {}
-    for line, text in enumerate(_decode(read_bytes(path, name), name).split("\n"), start=1):
+    for line, text in enumerate(decode(read_bytes(path, name), name).split("\n"), start=1):
         if not text.strip():
             continue
         try:
@@ -135,7 +135,8 @@ def read_bytes(path: Path, name: str) -> bytes:
         raise DatassayError(f"{name}: cannot be read ({error.strerror})") from error
 
 
-def _decode(content: bytes, name: str) -> str:
+def decode(content: bytes, name: str) -> str:
+    """Return the text of a UTF-8 file, or say in one line where it is none."""
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

@@ -41,7 +41,7 @@ def column_guide() -> dict[str, tuple[str, Literal["low", "high"] | None]]:
         column.name: (family, column.mislabelled)
         for family, method in methods("measure").items()
         for column in method.columns
-        if column.name != SUGGESTION
+        if column.name != SUGGESTION and not column.names
     }
     guide.update(dict.fromkeys(methods("estimator"), ("value", "low")))
     guide["suspicion"] = ("combined", "high")

@@ -31,8 +31,19 @@ FAMILIES = {
     "static": ORANGE,
     "pretrained": PURPLE,
     "label_quality": RED,
+    "archaeology": YELLOW,
     "value": BLACK,
     "combined": "#7A5195",
+}
+SUITES = {
+    "typical": GREEN,
+    "atypical": ORANGE,
+    "random_outputs": RED,
+    "corrupted": PURPLE,
+    "out_of_distribution": SKY,
+    "random_inputs": BLACK,
+    "ordinary": GREY,
+    "train": BLUE,
 }
 FONT = "DejaVu Sans"  # shipped with matplotlib, so that a figure is the same on every machine
 MISSING_GLYPH = "□"

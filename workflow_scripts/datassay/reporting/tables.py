@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datassay.data.labels import UNKNOWN
 from datassay.errors import DatassayError
 from datassay.reporting.columns import SUGGESTION, Guide, numeric_columns
 from datassay.reporting.suspicious import add_suspicion
@@ -161,6 +162,7 @@ def _named(codes: "pd.Series", label_names: Sequence[str]) -> "pd.Series":
     if not len(label_names):
         return pd.to_numeric(codes).astype("float64")
     numbers = pd.to_numeric(codes).astype("Int64")
+    numbers = numbers.mask(numbers == UNKNOWN)
     strange = numbers.notna() & ~numbers.between(0, len(label_names) - 1).fillna(False)
     if strange.any():
         raise DatassayError(f"label {numbers[strange].iloc[0]} has no name, there are {len(label_names)} label names")

@@ -59,7 +59,7 @@ def train(
     checkpoints: Checkpoints,
     task: str = "classification",
 ) -> Recording:
-    """Train one model with one seed on the labelled train rows and record its dynamics.
+    """Train one model with one seed on the labelled train rows, probes among them, and record its dynamics.
 
     examples: split, label (class or option number, negative or missing: unlabelled; regression: a number, NaN or
     missing: unlabelled), and text (text_b, options) or image. vectors: float32 [N, d] for the head recipe, else None.
@@ -95,9 +95,9 @@ def retrain(
 ) -> list[dict[str, float]]:
     """Train from scratch on some of the train rows, once per seed, without recording.
 
-    kept_rows: positions among the train rows (0..n-1), None for all of them. The rest as in `train`, with the same
-    loop. Returns one dict per seed: seed, n_kept, every metric of `scores` on the test split after the last epoch, and
-    the same of the validation split with the prefix validation_; NaN where a split has no labelled rows. Nothing is
+    kept_rows: positions among the train rows (0..n-1; probes are none), None for all of them. The rest as in `train`,
+    with the same loop. Returns one dict per seed: seed, n_kept, every metric of `scores` on the test split after the
+    last epoch, and the same of the validation split with the prefix validation_; NaN where a split has no labelled rows. Nothing is
     chosen on any split. checkpoints: keep the result of every seed, and on SIGTERM the epoch of the one under way, so
     that a killed call goes on with the same numbers. Raises DatassayError as `train`, and for kept_rows outside the
     train rows or without a label.

@@ -12,6 +12,7 @@ from torch import nn
 
 from datassay.checkpoints import Checkpoints, stop_requested, unit_done
 from datassay.config import Training
+from datassay.data.source import TRAINED
 from datassay.training import Recording, known
 from datassay.training._objective import Objective, make_objective
 from datassay.training._outputs import Outputs
@@ -42,7 +43,8 @@ def record(
     """Train and record; see `datassay.training.train`."""
     splits = examples["split"].to_numpy()
     train_rows = np.flatnonzero(splits == "train")
-    objective, fit = _learnt(examples, labels, label_names, train_rows, task)
+    learnt_rows = np.flatnonzero(examples["split"].isin(TRAINED))
+    objective, fit = _learnt(examples, labels, label_names, learnt_rows, task)
     online = Outputs(fit, objective) if settings.dynamics == "online" else None
     with reproducible():
         accelerator = make_accelerator(settings)

@@ -49,7 +49,7 @@ def shown_columns(assay: "pd.DataFrame", label_names: Sequence[str], predicted: 
             named[name] = assay[name]
         if name == "label" and predicted is not None:
             named[PREDICTED] = pd.Series(predicted, index=assay.index)
-    families, texts = {name: family for name, (family, _end) in column_guide().items()}, _descriptions()
+    families, texts = _families(), _descriptions()
     found = []
     for name, column in named.items():
         plain, _, model = name.partition(".")
@@ -59,6 +59,11 @@ def shown_columns(assay: "pd.DataFrame", label_names: Sequence[str], predicted: 
         if shown is not None:
             found.append(shown)
     return sorted(found, key=lambda shown: EXAMPLE.index(shown.name) if shown.name in EXAMPLE else len(EXAMPLE))
+
+
+def _families() -> Mapping[str, str]:
+    named = {c.name: family for family, about in methods("measure").items() for c in about.columns if c.names}
+    return named | {name: family for name, (family, _end) in column_guide().items()}
 
 
 def _descriptions() -> Mapping[str, str]:
