@@ -440,6 +440,12 @@ def test_gpu_training_repeats_itself(precision: str, tiny: Path, tmp_path: Path)
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     examples = text_examples()
-    for settings, given in ((head(), some_vectors(examples)), (finetune(tiny), None)):
+    long = examples.assign(text=examples["text"].map(lambda text: " ".join([text] * 30)))  # attention in many pieces
+    real = Finetune(name="m", recipe="finetune", epochs=2, max_length=256)
+    for data, settings, given in (
+        (examples, head(), some_vectors(examples)),
+        (examples, finetune(tiny), None),
+        (long, real, None),
+    ):
         settings = settings.model_copy(update={"precision": precision})
-        assert same(run(examples, given, settings, tmp_path), run(examples, given, settings, tmp_path))
+        assert same(run(data, given, settings, tmp_path), run(data, given, settings, tmp_path))

@@ -21,7 +21,7 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "embed": (1, ("encoders",)),
     "build_index": (1, ("neighbors",)),
     "find_neighbors": (2, ("neighbors",)),
-    "map": (1, ("mapping.py",)),
+    "map": (2, ("mapping.py",)),
     "train": (2, ("training",)),
     "score_likelihood": (3, ("measures/likelihood.py",)),
     "score_features": (1, ("measures/_density.py",)),

@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from datassay.config import Training
 from datassay.encoders.backbones import resolve_precision
@@ -39,15 +40,19 @@ def torch_seed(*key: object) -> int:
 
 @contextmanager
 def reproducible() -> Iterator[None]:
-    """Use deterministic kernels and leave torch's own random state as it was."""
+    """Use deterministic kernels and leave torch's own random state as it was.
+
+    On a GPU attention is computed by the plain kernel: the gradients of the fused ones differ from run to run.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
     deterministic: Any = torch.utils.deterministic
     fill = deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=True)
     deterministic.fill_uninitialized_memory = False
+    attention = sdpa_kernel(SDPBackend.MATH) if torch.cuda.is_available() else nullcontext()
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), attention:
             yield
     finally:
         torch.use_deterministic_algorithms(before)
