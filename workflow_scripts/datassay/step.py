@@ -62,7 +62,8 @@ def step(snakemake: Any) -> Iterator[Any]:
         logger.warning("%s", str(stop) or "stopped by the keyboard, run again to go on")
         sys.exit(INTERRUPTED)
     except DatassayError as error:
-        logger.error("error: %s", error)
+        for line in str(error).splitlines():
+            logger.error("error: %s", line)
         sys.exit(1)
     except Exception:
         logger.error("%s", traceback.format_exc())

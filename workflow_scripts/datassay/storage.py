@@ -189,10 +189,13 @@ def read_csv(path: PathLike) -> "pd.DataFrame":
     except (OSError, ValueError) as error:
         raise DatassayError(f"{path}: cannot be read ({error}), delete it and run again") from error
     for name in table.columns.intersection(list(TEXT_COLUMNS)):
-        table[name] = table[name].map(
-            lambda value: value[1:] if value[:1] == "'" and _FORMULA.match(value) else value, na_action="ignore"
-        )
+        table[name] = table[name].map(without_guard, na_action="ignore")
     return table
+
+
+def without_guard(text: str) -> str:
+    """Return a text of a csv without the apostrophe that `save_csv` put in front of it, where it did."""
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text
 
 
 def save_json(path: PathLike, content: Any) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
-    "prepare_dataset": (2, ("data",)),
+    "prepare_dataset": (3, ("data",)),
     "score_consistency": (1, ("archaeology/consistency.py",)),
     "plant_probes": (1, ("data/probes.py", "data/score_files.py", "data/foreign.py")),
     "record_trajectories": (1, ("archaeology/trajectories.py",)),

@@ -46,7 +46,7 @@ def _usual_names() -> dict[Split, list[str]]:
 
 
 class SplitSettings(Block):
-    """How rows are divided into train, validation, valuation and test."""
+    """How rows are divided into train, validation, valuation, test and pool."""
 
     names: dict[Split, list[str]] = Field(
         default_factory=_usual_names,
@@ -55,12 +55,15 @@ class SplitSettings(Block):
     validation: Share = Field(0.1, description="share of the train rows to use where the source brings no such split")
     valuation: Share = Field(0.1, description="the same for the split on which data values are measured")
     test: Share = Field(0.2, description="the same for the split of the final numbers")
+    pool: Share = Field(
+        0.0, description="the same for the pool, the label hidden (and kept as the true one): to try out annotation"
+    )
     seed: int = Field(0, description="seed of the stratified split")
 
     @model_validator(mode="after")
     def _leave_rows_to_train(self) -> Self:
-        if self.validation + self.valuation + self.test >= 1:
-            raise ValueError("validation, valuation and test together must be below 1, train needs rows too")
+        if self.validation + self.valuation + self.test + self.pool >= 1:
+            raise ValueError("validation, valuation, test and pool together must be below 1, train needs rows too")
         return self
 
 
@@ -102,6 +105,10 @@ class Dataset(Block):
         None, min_length=2, description="names of the labels 0, 1, ...; else taken from the source"
     )
     classes: list[str] | None = Field(None, description="keep only these classes (by name)")
+    missing_labels: Literal["error", "pool"] = Field(
+        "error",
+        description="train rows without a label: an error, or the pool, which models predict on and never learn from",
+    )
     subsample: Annotated[int, Field(gt=0)] | None = Field(None, description="keep this many rows, stratified")
     subsample_seed: int = Field(0, description="seed of the subsample")
     split: SplitSettings = Field(default_factory=SplitSettings, description="division into splits")

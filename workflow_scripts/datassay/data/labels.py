@@ -24,6 +24,11 @@ def is_known(labels: np.ndarray) -> np.ndarray:
     return np.isfinite(labels) if labels.dtype.kind == "f" else labels != UNKNOWN
 
 
+def known_wrong(labels: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Return which labels differ from the true one, boolean [n]; False where one of the two is not known."""
+    return (labels != true) & is_known(labels) & is_known(true)
+
+
 def code_labels(source: Source, label_names: Sequence[str] | None) -> tuple["pd.DataFrame", list[str]]:
     """Return the table with `label` (and `true_label`) as int64 class numbers, and the names of the classes.
 
@@ -60,7 +65,8 @@ def keep_classes(
 ) -> tuple["pd.DataFrame", list[str], list[str]]:
     """Keep the rows whose given (and true, where known) label is one of `classes`, and number these in old order.
 
-    classes: None for every class. Classes without any row are dropped from the names, with a note.
+    classes: None for every class. Classes without any row are dropped from the names, with a note; not so where rows
+    have no label yet, which may be of any class.
     Returns table, names, notes. Raises DatassayError for unknown names and where fewer than 2 classes are left.
     """
     for name in classes or []:
@@ -69,7 +75,7 @@ def keep_classes(
     labels = np.stack([table[role].to_numpy() for role in ("label", "true_label") if role in table])
     wanted = [code for code, name in enumerate(names) if classes is None or name in classes]
     rows = np.isin(labels, [*wanted, UNKNOWN]).all(axis=0)
-    present = np.unique(labels[:, rows])
+    present = wanted if (labels[0, rows] == UNKNOWN).any() else np.unique(labels[:, rows])
     kept = [code for code in wanted if code in present]
     if len(kept) < 2:
         found = ", ".join(names[code] for code in kept) or "none"
@@ -101,6 +107,15 @@ def plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def unlabelled_to_pool(source: Source, splits: Sequence[str]) -> list[str]:
+    """Return the splits with the train rows that have no label in the pool."""
+    labels = source.table["label"] if "label" in source.table else [None] * len(splits)
+    return [
+        POOL if split == "train" and plain(label) is None else split
+        for split, label in zip(splits, labels, strict=True)
+    ]
+
+
 def check_missing(source: Source, labels: Sequence[Any]) -> None:
     splits = source.table["split"] if "split" in source.table else [None] * len(labels)
     missing = [row for row, value in enumerate(labels) if value is None and splits[row] != POOL]
@@ -108,7 +123,7 @@ def check_missing(source: Source, labels: Sequence[Any]) -> None:
         count = f"{len(missing)} such row{'s' * (len(missing) > 1)}"
         raise DatassayError(
             f"{source.place(missing[0], 'label')}: no label ({count}), give one, remove the row or put it in a split "
-            f"named '{POOL}'"
+            f"named '{POOL}' (train rows: missing_labels: {POOL})"
         )
 
 

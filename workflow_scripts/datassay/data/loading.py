@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from datassay.config import Dataset
 from datassay.data.folders import read_imagefolder
 from datassay.data.hub import read_hub
-from datassay.data.source import ROLES, SPLITS, Source, wanted_columns, with_options
+from datassay.data.source import POOL, ROLES, SPLITS, Source, wanted_columns, with_options
 from datassay.data.tables import read_delimited, read_jsonl, read_parquet
 from datassay.errors import DatassayError, did_you_mean
 from datassay.registry import method
@@ -75,7 +75,8 @@ def _image_root(folder: Path) -> str:
 def _imagefolders(settings: Dataset, root: Path, split_of: SplitOf) -> Source:
     tables, notes = [], []
     for part, path in _paths(settings, split_of).items():
-        table, said = read_imagefolder(root / path, path, split_of)
+        pool = isinstance(settings.path, dict) and split_of(part) == POOL
+        table, said = read_imagefolder(root / path, path, split_of, pool)
         if isinstance(settings.path, dict):
             table = table.assign(split=part, id=[f"{part}/{name}" for name in table["id"]])
         tables.append(table.assign(part=part, row=0, folder=str(root / path)))

@@ -11,10 +11,18 @@ import numpy as np
 from datassay.config import Dataset
 from datassay.data.card import data_card
 from datassay.data.checks import check_texts, checked_ids, checked_images, checked_options
-from datassay.data.labels import check_trained, code_labels, is_known, keep_classes
+from datassay.data.labels import (
+    UNKNOWN,
+    check_trained,
+    code_labels,
+    is_known,
+    keep_classes,
+    known_wrong,
+    unlabelled_to_pool,
+)
 from datassay.data.loading import load_source
 from datassay.data.noise import noisy_labels
-from datassay.data.source import Source
+from datassay.data.source import POOL, Source
 from datassay.data.splits import carve, named_splits, split_matcher, subsample
 from datassay.data.targets import number_labels, option_labels, strata
 from datassay.errors import DatassayError
@@ -46,13 +54,16 @@ def prepare(
     split_of = split_matcher(settings.split.names)
     source = load_source(settings, root, split_of)
     logger.info("%s: %d rows read", settings.name, len(source.table))
-    source = _checked(source, named_splits(source, split_of, settings.split.names), settings)
+    named = named_splits(source, split_of, settings.split.names)
+    named = unlabelled_to_pool(source, named) if settings.missing_labels == POOL else named
+    source = _checked(source, named, settings)
     table, names, notes = _labelled(source, settings)
     splits, labels = table["split"].to_numpy(object), table["label"].to_numpy()
     rows = subsample(splits, strata(labels), settings.subsample, settings.subsample_seed)
     source = replace(source, table=table.iloc[rows].reset_index(drop=True))
-    labels = labels[rows]
-    splits = carve(splits[rows], strata(labels), settings.split)
+    labels, given = labels[rows], splits[rows]
+    splits = carve(given, strata(labels), settings.split)
+    source = replace(source, table=_hidden(source.table, (splits == POOL) & (given != POOL), settings))
     if settings.task == "classification":
         check_trained(source, splits, labels, names)
     contents, infos = _contents(source)
@@ -62,6 +73,18 @@ def prepare(
     card = data_card(settings, examples, names, infos, [*source.notes, *notes])
     logger.info("%s: %s", settings.name, ", ".join(f"{k} {v['n']}" for k, v in card["counts"].items()))
     return examples, card
+
+
+def _hidden(table: "pd.DataFrame", rows: np.ndarray, settings: Dataset) -> "pd.DataFrame":
+    """Move the labels of the rows that were carved for the pool to where true labels stand."""
+    if not rows.any():
+        return table
+    labels = table["label"].to_numpy()
+    nothing = np.nan if labels.dtype.kind == "f" else UNKNOWN
+    true = labels if settings.noise.rate else np.full_like(labels, nothing)
+    true = table["true_label"].to_numpy() if "true_label" in table else true
+    true = np.where(rows & ~is_known(true), labels, true)
+    return table.assign(label=np.where(rows, nothing, labels).astype(labels.dtype), true_label=true)
 
 
 def _checked(source: Source, splits: Sequence[str], settings: Dataset) -> Source:
@@ -115,7 +138,7 @@ def _arrange(
         label[train] = noisy_labels(given[train], n_classes, settings.noise)
     known = true is not None and bool(is_known(true).any())
     if settings.evaluate_on == "true_label" and true is not None:
-        trusted = ~train & is_known(true)
+        trusted = ~train & (splits != POOL) & is_known(true)
         label[trusted] = true[trusted]
     columns: dict[str, Any] = {
         "example_id": pd.Series(table["example_id"], dtype="str"),
@@ -124,8 +147,6 @@ def _arrange(
     }
     if known:
         columns["true_label"] = true
-    columns["is_noisy"] = (
-        (label != true) & is_known(true) if known and true is not None else np.zeros(len(label), dtype=bool)
-    )
+    columns["is_noisy"] = known_wrong(label, true) if true is not None else np.zeros(len(label), dtype=bool)
     columns["is_probe"] = np.zeros(len(label), dtype=bool)
     return pd.DataFrame({**columns, **contents})

@@ -47,7 +47,7 @@ def named_splits(
 
 
 def carve(splits: np.ndarray, labels: np.ndarray, settings: SplitSettings) -> np.ndarray:
-    """Move train rows into every split that is asked for (share above 0) and has no row yet.
+    """Move train rows into every split that is asked for (share above 0) and has no row yet, the pool included.
 
     splits: [N] names; labels: [N] class numbers. A share is that of the train rows brought by the source; the number of
     rows is exact (rounded, at least 1), divided over the classes by largest remainder, and every class keeps one
@@ -57,7 +57,7 @@ def carve(splits: np.ndarray, labels: np.ndarray, settings: SplitSettings) -> np
     train = np.flatnonzero(splits == "train")
     if not len(train):
         raise DatassayError("split: no train rows; name them in split.names or give a train file")
-    shares = {name: getattr(settings, name) for name in ("test", "validation", "valuation")}
+    shares = {name: getattr(settings, name) for name in ("test", "validation", "valuation", POOL)}
     missing = {name: share for name, share in shares.items() if share > 0 and not (splits == name).any()}
     wanted = {name: max(1, round(share * len(train))) for name, share in missing.items()}
     sizes = np.unique_counts(labels[train])

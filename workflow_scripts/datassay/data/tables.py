@@ -27,43 +27,45 @@ def read_delimited(path: Path, name: str, wanted: dict[str, str], kind: str) -> 
     """
     import pandas as pd
 
-    text = decode(read_bytes(path, name), name)
-    limit = csv.field_size_limit(LONGEST_FIELD)
-    try:
-        records = _records(text, name, DELIMITERS[kind])
-        _, header = next(records, (0, []))
-        require_columns(name, wanted, header)
-        twice = [column for column in wanted.values() if header.count(column) > 1]
-        if twice:
-            raise DatassayError(f"{name}:1: two columns are named '{twice[0]}', rename one")
-        places = {role: header.index(column) for role, column in wanted.items()}
-        columns: dict[str, list[Any]] = {role: [] for role in (*wanted, "row")}
-        for line, record in records:
-            if len(record) != len(header):
-                raise DatassayError(f"{name}:{line}: {len(record)} fields, the header has {len(header)}")
-            for role, place in places.items():
-                columns[role].append(record[place] or None)
-            columns["row"].append(line)
-    finally:
-        csv.field_size_limit(limit)
+    rows = records(decode(read_bytes(path, name), name), name, DELIMITERS[kind])
+    _, header = next(rows, (0, []))
+    require_columns(name, wanted, header)
+    twice = [column for column in wanted.values() if header.count(column) > 1]
+    if twice:
+        raise DatassayError(f"{name}:1: two columns are named '{twice[0]}', rename one")
+    places = {role: header.index(column) for role, column in wanted.items()}
+    columns: dict[str, list[Any]] = {role: [] for role in (*wanted, "row")}
+    for line, record in rows:
+        if len(record) != len(header):
+            raise DatassayError(f"{name}:{line}: {len(record)} fields, the header has {len(header)}")
+        for role, place in places.items():
+            columns[role].append(record[place] or None)
+        columns["row"].append(line)
     return pd.DataFrame(columns, dtype=object)
 
 
-def _records(text: str, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line on which it begins, fields) of every record that is not an empty line."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DatassayError(
-                f"{name}:{line}: {error}; a field with a quote is itself quoted and its quotes doubled"
-            ) from error
-        if record:
-            yield line, record
+def records(text: str, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line on which it begins, fields) of every record that is not an empty line.
+
+    Raises DatassayError, `name` and the line in front, for quotes that are not balanced.
+    """
+    limit = csv.field_size_limit(LONGEST_FIELD)
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        while True:
+            line = reader.line_num + 1
+            try:
+                record = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise DatassayError(
+                    f"{name}:{line}: {error}; a field with a quote is itself quoted and its quotes doubled"
+                ) from error
+            if record:
+                yield line, record
+    finally:
+        csv.field_size_limit(limit)
 
 
 def read_jsonl(path: Path, name: str, wanted: dict[str, str]) -> "pd.DataFrame":

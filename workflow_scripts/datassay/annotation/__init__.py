@@ -1,0 +1,1 @@
+"""Labels by people: what to ask next, in which form, and what becomes of the answers."""
