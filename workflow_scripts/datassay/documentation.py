@@ -41,6 +41,9 @@ BLOCKS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("pruning", config.Pruning, ""),
     ("cleaning", config.Cleaning, ""),
     ("detection", config.Detection, ""),
+    ("annotation", config.Annotation, "See [annotation.md](annotation.md)."),
+    ("annotation.language_model", config.LanguageModel, ""),
+    ("annotation.filters", config.PoolFilters, "Texts and images that are never asked; each says what it leaves out."),
     ("report", config.Report, ""),
 )
 

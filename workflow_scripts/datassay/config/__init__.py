@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from datassay.config.archaeology import Probes, ScoreFile
+from datassay.config.annotation import Annotation, PoolFilters
 from datassay.config.blocks import Block, Name, Number, canonical, one
 from datassay.config.cleaning import Cleaning, Detection
 from datassay.config.data import Columns, Dataset, Noise, SplitSettings
@@ -29,6 +30,7 @@ from datassay.config.valuation import Sampling, SamplingStop, Valuation
 
 __all__ = [
     "RECIPES",
+    "Annotation",
     "Block",
     "ByColumn",
     "Cleaning",
@@ -51,6 +53,7 @@ __all__ = [
     "Noise",
     "Options",
     "Probes",
+    "PoolFilters",
     "Pruning",
     "Report",
     "ResNet",
@@ -183,6 +186,7 @@ class Config(Block):
     pruning: Pruning = Field(default_factory=Pruning, description="pruning")
     cleaning: Cleaning = Field(default_factory=Cleaning, description="cleaning")
     detection: Detection = Field(default_factory=Detection, description="comparison of detectors")
+    annotation: Annotation = Field(default_factory=Annotation, description="labels by people")
     report: Report = Field(default_factory=Report, description="figures and tables")
     extensions: list[str] = Field([], description="Python files with your own measures, strategies, data sets")
 

@@ -156,7 +156,7 @@ def _is_causal(source: str, settings: LanguageModel) -> bool:
 
 
 def _fail(settings: LanguageModel, reason: str) -> None:
-    raise DatassayError(f"meta_information.language_model: '{settings.model}': {reason}")
+    raise DatassayError(f"language_model: '{settings.model}': {reason}")
 
 
 @contextmanager
@@ -224,7 +224,7 @@ def _means(rows: np.ndarray, texts: _Texts, language: _Language, settings: Langu
             scores = language.log_probabilities(inputs, read, truth)
         except torch.cuda.OutOfMemoryError as error:
             text = f"CUDA out of memory with {tokens.size} tokens at a time, lower tokens_per_batch"
-            raise DatassayError(f"meta_information.language_model: {text}") from error
+            raise DatassayError(f"language_model: {text}") from error
         np.add.at(sums, np.asarray(owners)[sequences], scores.astype(np.float64))
     counts = np.array([len(texts.places[i]) for i in rows])
     return (sums[rows] / np.maximum(counts, 1)).astype(np.float32)
