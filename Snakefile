@@ -24,6 +24,7 @@ include: "rules/map.smk"
 include: "rules/valuation.smk"
 include: "rules/pruning.smk"
 include: "rules/cleaning.smk"
+include: "rules/annotation.smk"
 include: "rules/report.smk"
 
 
@@ -42,6 +43,7 @@ localrules:
     cleaning,
     detection,
     archaeology,
+    annotate,
     report,
 
 
@@ -59,6 +61,7 @@ rule all:
         rules.cleaning.input,
         rules.detection.input,
         rules.archaeology.input,
+        rules.annotate.input,
         rules.report.input,
         path("config_used"),
 

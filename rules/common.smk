@@ -6,7 +6,7 @@ PROVIDES: CONFIG (validated), path(artefact, **wildcards), plan, params of the s
 
 sys.path.insert(0, str(workflow.current_basedir.join("../workflow_scripts").get_path_or_uri(secret_free=True)))
 
-from datassay import plan, value_plan
+from datassay import annotation_plan, plan, value_plan
 from datassay.artefacts import path
 from datassay.cleaning.cells import cleaned_cells, curve_pairs, suspicious_end
 from datassay.config import one
@@ -20,6 +20,7 @@ except ConfigError as error:
     print(f"error: {error}".replace("\n", "\nerror: "), file=sys.stderr)
     sys.exit(1)
 
+ANNOTATION_MODEL = CONFIG.annotation.language_model
 LANGUAGE_MODEL = CONFIG.meta_information.language_model
 
 
@@ -38,6 +39,8 @@ wildcard_constraints:
     cut="threshold|quantile",
     utility="knn|ridge",
     space="infoverse|features",
+    file="[^/]+",
+    round=r"\d+",
 
 
 def doubling(base):

@@ -21,8 +21,8 @@ rule prepare_dataset:
     input:
         source=source_files,
     output:
-        examples=path("examples", dataset=plan.dataset_pattern(CONFIG, with_probes=False)),
-        card=path("card", dataset=plan.dataset_pattern(CONFIG, with_probes=False)),
+        examples=path("examples", dataset=plan.dataset_pattern(CONFIG, "plain")),
+        card=path("card", dataset=plan.dataset_pattern(CONFIG, "plain")),
     log:
         "results/logs/prepare_dataset/{dataset}.log",
     benchmark:

@@ -16,7 +16,7 @@ rule embedding:
 rule embed:
     """Encode every example as a vector, or read the vectors of a user's file."""
     input:
-        examples=path("examples"),
+        examples=lambda wildcards: annotation_plan.contents_file(CONFIG, wildcards.dataset),
         given=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).path or [],
     output:
         vectors=path("embeddings"),

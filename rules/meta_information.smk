@@ -34,6 +34,7 @@ rule score_likelihood:
         "results/benchmarks/score_likelihood/{dataset}.tsv"
     params:
         settings=LANGUAGE_MODEL.scoring() if LANGUAGE_MODEL else None,
+        split="train",
         version=version("score_likelihood"),
     threads: LANGUAGE_MODEL.threads if LANGUAGE_MODEL else 1
     resources:

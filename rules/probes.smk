@@ -15,7 +15,7 @@ rule prepare_for_probes:
     input:
         source=source_files,
     output:
-        examples=path("prepared", dataset=plan.dataset_pattern(CONFIG, with_probes=True)),
+        examples=path("prepared", dataset=plan.dataset_pattern(CONFIG, "probes")),
         card=path("prepared_card"),
     log:
         "results/logs/prepare_for_probes/{dataset}.log",
@@ -89,8 +89,8 @@ rule plant_probes:
     input:
         unpack(lambda wildcards: plan.planting_inputs(CONFIG, wildcards.dataset)),
     output:
-        examples=path("examples", dataset=plan.dataset_pattern(CONFIG, with_probes=True)),
-        card=path("card", dataset=plan.dataset_pattern(CONFIG, with_probes=True)),
+        examples=path("examples", dataset=plan.dataset_pattern(CONFIG, "probes")),
+        card=path("card", dataset=plan.dataset_pattern(CONFIG, "probes")),
         probes=path("probes"),
         typicality=path("typicality"),
     log:

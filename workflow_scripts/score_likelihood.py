@@ -1,4 +1,4 @@
-"""Score how expected each train text is, by a language model; a killed job goes on where it was."""
+"""Score how expected each text of a split is, by a language model; a killed job goes on where it was."""
 
 from datassay.step import step
 
@@ -15,6 +15,6 @@ with step(snakemake) as job:
     key = fingerprint(Path(job.input.examples), dict(job.params.items()), job.threads)
     progress = Checkpoints(Path(job.output.log_likelihood).parent, key)
     settings = LanguageModel.model_validate(job.params.settings)
-    scores = pseudo_log_likelihood(examples.iloc[split_rows(examples, "train")], settings, progress)
+    scores = pseudo_log_likelihood(examples.iloc[split_rows(examples, job.params.split)], settings, progress)
     save_array(job.output.log_likelihood, scores)
     progress.clear()

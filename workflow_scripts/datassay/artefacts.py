@@ -21,6 +21,7 @@ class Artefact:
     dtype: str = ""
 
 
+_ANNOTATION = "results/{dataset}/annotation"
 _TRAINING = "results/{dataset}/training/{model}/seed{seed}"
 _CELL = "results/{dataset}/pruning/{model}/{strategy}"
 _ARCHAEOLOGY = "results/{dataset}/archaeology/{model}"
@@ -359,6 +360,127 @@ ARTEFACTS: dict[str, Artefact] = {
             "results/{dataset}/report/explorer.html",
             "build_explorer",
             "the map as one web page without network: colour, filter, search, select and export the train rows",
+        ),
+        Artefact(
+            "source_examples",
+            f"{_ANNOTATION}/source.parquet",
+            "prepare_dataset",
+            "annotated data sets: examples.parquet as it was before any answer",
+            "N rows",
+        ),
+        Artefact("source_card", f"{_ANNOTATION}/source.json", "prepare_dataset", "the same for card.json"),
+        Artefact(
+            "answers",
+            f"{_ANNOTATION}/answers/{{file}}.parquet",
+            "read_answers",
+            "the checked answers of one file: example_id, annotator, value (number of the class, or number), place",
+        ),
+        Artefact(
+            "all_answers",
+            f"{_ANNOTATION}/answers.parquet",
+            "merge_annotations",
+            "the answers of all files: example_id, annotator, value, file, round",
+        ),
+        Artefact(
+            "annotated_labels",
+            f"{_ANNOTATION}/labels.parquet",
+            "merge_annotations",
+            "one row per answered example: example_id, label, n_answers, confidence, disagreement, tie, round",
+        ),
+        Artefact("annotated_labels_csv", f"{_ANNOTATION}/labels.csv", "merge_annotations", "the same with label names"),
+        Artefact(
+            "annotators",
+            f"{_ANNOTATION}/annotators.csv",
+            "merge_annotations",
+            "per annotator: answers, agreement with the labels and with others (numbers: root mean squared distance)",
+        ),
+        Artefact(
+            "pool_likelihood",
+            f"{_ANNOTATION}/pool_likelihood.npy",
+            "score_pool",
+            "per row of the source's pool: log-likelihood of a token under `annotation.language_model`, in nats",
+            "[P]",
+            "float32",
+        ),
+        Artefact(
+            "pool",
+            f"{_ANNOTATION}/round_{{round}}/pool.parquet",
+            "filter_pool",
+            "per row of the pool: row (of N), example_id, removed_by (the filter that leaves it out, empty for none)",
+            "P rows",
+        ),
+        Artefact(
+            "filters",
+            f"{_ANNOTATION}/round_{{round}}/filters.json",
+            "filter_pool",
+            "rows of the pool, rows left, and per filter how many it finds and how many of these it removed",
+        ),
+        Artefact(
+            "batch",
+            f"{_ANNOTATION}/round_{{round}}/batch.parquet",
+            "choose_batch",
+            "what to label next, most wanted first: row (of N), example_id, suggestion, confidence",
+        ),
+        Artefact(
+            "batch_csv",
+            f"{_ANNOTATION}/round_{{round}}/batch.csv",
+            "export_batch",
+            "the batch for people: id, text or image, suggested_label, confidence, label (to be filled in)",
+        ),
+        Artefact(
+            "label_studio",
+            f"{_ANNOTATION}/round_{{round}}/label_studio.json",
+            "export_batch",
+            "the batch as tasks of Label Studio, the suggestions as predictions",
+        ),
+        Artefact(
+            "label_studio_interface",
+            f"{_ANNOTATION}/round_{{round}}/label_studio.xml",
+            "export_batch",
+            "labelling interface of these tasks",
+        ),
+        Artefact(
+            "mturk",
+            f"{_ANNOTATION}/round_{{round}}/mturk.csv",
+            "export_batch",
+            "the batch for MTurk, 10 examples a HIT",
+        ),
+        Artefact("mturk_page", f"{_ANNOTATION}/round_{{round}}/mturk.html", "export_batch", "page of such a HIT"),
+        Artefact(
+            "batch_images",
+            f"{_ANNOTATION}/round_{{round}}/images",
+            "export_batch",
+            "the images of the batch; empty for texts",
+        ),
+        Artefact(
+            "round_progress",
+            f"{_ANNOTATION}/round_{{round}}/progress.parquet",
+            "follow_round",
+            "per way of choosing and seed: rows labelled and every metric after retraining; round 0: before any answer",
+        ),
+        Artefact(
+            "round_picks",
+            f"{_ANNOTATION}/round_{{round}}/picks.parquet",
+            "follow_round",
+            "per way of choosing: the examples labelled up to this round",
+        ),
+        Artefact(
+            "round_table",
+            f"{_ANNOTATION}/rounds.csv",
+            "report_annotation",
+            "per round: examples, answers, annotators, Krippendorff's alpha, disagreement, ties, labels per class",
+        ),
+        Artefact(
+            "budget_table",
+            f"{_ANNOTATION}/progress.csv",
+            "report_annotation",
+            "per round and way of choosing: rows labelled, mean and standard deviation of the metric over seeds",
+        ),
+        Artefact(
+            "annotation_figure",
+            "results/{dataset}/report/annotation_{figure}.png",
+            "report_annotation",
+            "learning progress, agreement, balance of the labels",
         ),
         Artefact("summary", "results/summary.txt", "summarise", "what a run found, in a few lines"),
         Artefact("config_used", "results/config.json", "write_config", "the validated config with every default"),

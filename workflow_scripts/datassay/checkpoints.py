@@ -79,6 +79,10 @@ class Checkpoints:
         self.folder = Path(root) / ".checkpoints" / key
         _keeps_progress[:] = [True]
 
+    def part(self, name: str) -> "Checkpoints":
+        """Return records of their own for a part of the work; they go when those of the whole do."""
+        return Checkpoints(self.folder.parent.parent, f"{self.folder.name}/{name}")
+
     def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Save arrays under a name, atomically, with a checksum."""
         from safetensors.numpy import save

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datassay.artefacts import path
 from datassay.config import Config, Dataset, Encoder, Model, canonical, one
@@ -304,10 +304,11 @@ def planting_inputs(config: Config, dataset_name: str) -> dict[str, str]:
     return inputs | ({"foreign": probes.foreign} if probes.foreign else {})
 
 
-def dataset_pattern(config: Config, *, with_probes: bool) -> str:
-    """Return the wildcard that matches the data sets with, or without, probes."""
-    wanted = [dataset for dataset in config.datasets if (dataset.probes is not None) == with_probes]
-    return "{dataset," + (names_pattern(wanted) or "(?!)") + "}"
+def dataset_pattern(config: Config, way: Literal["plain", "probes", "annotated"]) -> str:
+    """Return the wildcard that matches the data sets that are prepared in a way: plainly, with probes, with answers."""
+    ways = {d.name: "probes" if d.probes is not None else "plain" for d in config.datasets}
+    ways |= dict.fromkeys(config.annotation.datasets, "annotated")
+    return "{dataset," + (names_pattern([d for d in config.datasets if ways[d.name] == way]) or "(?!)") + "}"
 
 
 def names_pattern(blocks: list[Any]) -> str:

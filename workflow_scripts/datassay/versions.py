@@ -31,6 +31,13 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "choose_kept": (1, ("cleaning/rules.py",)),
     "summarise_cleaning": (1, ("cleaning/summary.py",)),
     "follow_removals": (1, ("cleaning/curves.py",)),
+    "read_answers": (1, ("annotation/answers.py",)),
+    "merge_annotations": (1, ("annotation/merging.py",)),
+    "filter_pool": (1, ("annotation/filters.py", "annotation/_kernels.py")),
+    "choose_batch": (1, ("annotation/selection.py",)),
+    "export_batch": (1, ("annotation/exports.py",)),
+    "follow_round": (1, ("annotation/progress.py", "training")),
+    "report_annotation": (1, ("annotation/summary.py", "reporting/annotation_figures.py")),
     "report": (3, ("reporting",)),
     "explorer": (2, ("reporting/explorer",)),
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from datassay.annotation_plan import annotation_faults
 from datassay.cleaning.cells import cleaned_cells, cleaning_faults
 from datassay.config import Config, Dataset, Options
 from datassay.errors import DatassayError, did_you_mean, shortened
@@ -62,6 +63,7 @@ def cross_checks(config: Config) -> Iterable[tuple[str, str]]:
     yield from _utility_checks(config.valuation.options)
     yield from _unknown_options("pruning.options", "strategy", config.pruning.options)
     yield from cleaning_faults(config)
+    yield from annotation_faults(config)
 
 
 def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str | None]) -> Iterable[tuple[str, str]]:

@@ -62,6 +62,17 @@ def card_with_probes(card: dict[str, Any], examples: "pd.DataFrame", probes: "pd
     }
 
 
+def recounted(card: dict[str, Any], examples: "pd.DataFrame", notes: Sequence[str]) -> dict[str, Any]:
+    """Return the card of a set some of whose labels have changed, with further notes."""
+    return card | {
+        "counts": _counts(examples, card["label_names"]),
+        "noise": card["noise"] | {"known": "true_label" in examples, "n_noisy": int(examples["is_noisy"].sum())},
+        "duplicates": _duplicates(examples)[0],
+        "notes": [*card["notes"], *notes],
+        "sha256": content_hash(examples),
+    }
+
+
 def content_hash(examples: "pd.DataFrame") -> str:
     """Return the sha256 of all values by column, independent of how and where they are stored."""
     digest = hashlib.sha256()

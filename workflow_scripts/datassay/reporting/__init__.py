@@ -3,6 +3,7 @@
 Tables in, tables or matplotlib figures out; nothing here reads a file. pandas, matplotlib and seaborn load when used.
 """
 
+from datassay.reporting.annotation_figures import annotation_agreement, annotation_balance, annotation_progress
 from datassay.reporting.card_figure import data_card
 from datassay.reporting.columns import column_guide, known_noise, numeric_columns, train_rows
 from datassay.reporting.comparison import pruning_comparison
@@ -17,6 +18,9 @@ from datassay.reporting.suspicious import list_suspicious, suspicion
 from datassay.reporting.tables import join_assay, score_detection
 
 __all__ = [
+    "annotation_agreement",
+    "annotation_balance",
+    "annotation_progress",
     "cleaning_changes",
     "column_guide",
     "correlation",
