@@ -148,7 +148,7 @@ rule choose_batch:
         "results/benchmarks/choose_batch/{dataset}/round_{round}.tsv"
     params:
         settings=lambda wildcards: annotation_plan.batch_params(CONFIG, wildcards.dataset),
-        version=annotation_plan.batch_version(CONFIG),
+        version=lambda wildcards: annotation_plan.batch_version(CONFIG),
     threads: 1
     resources:
         mem_mb=doubling(6000),

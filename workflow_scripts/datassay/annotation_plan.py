@@ -109,6 +109,7 @@ def batch_params(config: Config, dataset: str) -> dict[str, Any]:
     settings = config.annotation
     about = method("acquisition", settings.strategy)
     families = infoverse_families(config, dataset) if "infoverse" in about.inputs.values() else []
+    families = [name for name in families if "mc_logits" not in method("measure", name).inputs.values()]
     return {
         **settings.params(*(set(type(settings).model_fields) - {"strategy", "batch_size", "extra", "seed"})),
         "options": canonical({**about.options, **settings.options}),
@@ -157,10 +158,10 @@ def annotation_faults(config: Config) -> Iterable[tuple[str, str]]:
     known = methods("acquisition")
     twice = sorted({name for name in settings.datasets if settings.datasets.count(name) > 1})
     yield from ((f"{key}.datasets", f"'{name}' is named twice") for name in twice)
-    if settings.strategy not in known:
+    if settings.datasets and settings.strategy not in known:
         yield f"{key}.strategy", f"unknown acquisition '{settings.strategy}'{did_you_mean(settings.strategy, known)}"
         return
-    options = known[settings.strategy].options
+    options = known[settings.strategy].options if settings.datasets else settings.options
     for option in settings.options:
         if option not in options:
             yield f"{key}.options", f"unknown option '{option}'{did_you_mean(option, options)}"

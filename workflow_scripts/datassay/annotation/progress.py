@@ -62,8 +62,10 @@ def follow_round(
     if compare:
         arms |= _controls(setting, list(arms[PEOPLE]), earlier, checkpoints)
     tables, picks = [], []
+    done: dict[tuple[tuple[str, float], ...], list[dict[str, float]]] = {}  # before the first round all arms are one
     for arm, known in arms.items():
-        results = retrain(
+        key = tuple(sorted(known.items()))
+        results = done[key] = done.get(key) or retrain(
             with_labels(setting.examples, known),
             setting.vectors,
             setting.label_names,

@@ -88,7 +88,7 @@ class Recorded:
     def infoverse(self, rows: np.ndarray, families: Mapping[str, Any]) -> np.ndarray:
         """Return the z-scored infoVerse columns of some rows, predictions in the place of labels, float64 [m, columns].
 
-        What goes by labels of a regression, and by dropout passes, is left out: neither is known of a pool.
+        families: measures by name, with their options; none that reads dropout passes, which nothing records of a pool.
         """
         from datassay.measures.infoverse import join_families, standardise
         from datassay.stages import compute_measure
@@ -96,7 +96,6 @@ class Recorded:
         arrays = {
             "logits": np.asarray(self.logits[:, rows]),
             "ensemble_logits": np.asarray(self.ensemble_logits[:, rows]),
-            "mc_logits": np.empty((0, len(rows), self.logits.shape[2]), np.float32),
             "features": np.asarray(self.features[rows]),
             "embeddings": np.asarray(self.embeddings[rows]),
             "labels": self.predictions(rows)[0],

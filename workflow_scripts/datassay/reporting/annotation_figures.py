@@ -134,7 +134,7 @@ def _people(axes: "Axes", people: "pd.DataFrame", numbers: bool) -> None:
     axes.barh(place, shown["agreement"], height=0.62, color=LIGHT, zorder=2, label="with the label")
     axes.plot(shown["peer_agreement"], place, "o", color=BLUE, markersize=5, zorder=4, label="with others")
     names = [
-        f"{printable(who, 18)}  ({count})" for who, count in zip(shown["annotator"], shown["answers"], strict=True)
+        f"{printable(who, 24)}  ({count})" for who, count in zip(shown["annotator"], shown["answers"], strict=True)
     ]
     axes.set_yticks(place, names)
     axes.grid(visible=False, axis="y")
@@ -173,7 +173,7 @@ def annotation_balance(labels: "pd.DataFrame", label_names: Sequence[str], *, na
         for place, (low, value) in enumerate(zip(bottom, height, strict=True)):
             if value >= 0.07 * counts.sum(axis=1).max():
                 axes.text(
-                    place, low + value / 2, int(value), ha="center", va="center", size=8.5, color="white", zorder=4
+                    place, low + value / 2, str(value), ha="center", va="center", size=8.5, color="white", zorder=4
                 )
         bottom += height
     axes.set(ylabel="examples")
