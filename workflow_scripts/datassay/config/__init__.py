@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from datassay.config.archaeology import Probes, ScoreFile
 from datassay.config.annotation import Annotation, PoolFilters
+from datassay.config.archaeology import Probes, ScoreFile
 from datassay.config.blocks import Block, Name, Number, canonical, one
 from datassay.config.cleaning import Cleaning, Detection
 from datassay.config.data import Columns, Dataset, Noise, SplitSettings
@@ -52,8 +52,8 @@ __all__ = [
     "Neighbors",
     "Noise",
     "Options",
-    "Probes",
     "PoolFilters",
+    "Probes",
     "Pruning",
     "Report",
     "ResNet",
