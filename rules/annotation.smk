@@ -148,7 +148,8 @@ rule choose_batch:
         "results/benchmarks/choose_batch/{dataset}/round_{round}.tsv"
     params:
         settings=lambda wildcards: annotation_plan.batch_params(CONFIG, wildcards.dataset),
-        version=lambda wildcards: annotation_plan.batch_version(CONFIG),
+        strategy_version=lambda wildcards: plan.method_version("acquisition", CONFIG.annotation.strategy),
+        version=version("choose_batch"),
     threads: 1
     resources:
         mem_mb=doubling(6000),

@@ -65,6 +65,7 @@ class Project:
             "map",
             "valuation",
             "pruning",
+            "annotate",
             "report",
         }
         return {name: count for name, count in counts.items() if name not in targets}

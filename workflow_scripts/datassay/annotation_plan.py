@@ -16,14 +16,12 @@ from datassay.plan import (
     array_paths,
     encoder_of,
     infoverse_families,
-    method_version,
     models_of,
     options_of,
     retrain_model,
     seeds_of,
 )
 from datassay.registry import method, methods
-from datassay.versions import version
 
 FIGURES = ("progress", "agreement", "balance")
 
@@ -116,11 +114,6 @@ def batch_params(config: Config, dataset: str) -> dict[str, Any]:
         "near_duplicates": settings.filters.near_duplicates,
         "families": {name: options_of(config, "measure", name) for name in families},
     }
-
-
-def batch_version(config: Config) -> str:
-    """Return the version of what chooses a batch, the acquisition function's included."""
-    return f"{version('choose_batch')}.{method_version('acquisition', config.annotation.strategy)}"
 
 
 def progress_inputs(config: Config, dataset: str, number: str) -> dict[str, Any]:

@@ -99,8 +99,8 @@ def retrain(
     with the same loop. Returns one dict per seed: seed, n_kept, every metric of `scores` on the test split after the
     last epoch, and the same of the validation split with the prefix validation_; NaN where a split has no labelled
     rows. Nothing is chosen on any split. checkpoints: keep the result of every seed, and on SIGTERM the epoch of the
-    one under way, so that a killed call goes on with the same numbers. Raises DatassayError as `train`, and for kept_rows outside the
-    train rows or without a label.
+    one under way, so that a killed call goes on with the same numbers. Raises DatassayError as `train`, and for
+    kept_rows outside the train rows or without a label.
     """
     from datassay.training._record import evaluate_seeds
 
