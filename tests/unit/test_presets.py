@@ -166,3 +166,10 @@ def test_a_preset_prepares_what_the_hub_holds(name: str, tmp_path: Path, monkeyp
     else:
         label = dataset.columns.label
         assert len(card["label_names"]) == columns[label] and card["label_names"][1] == "class 1"
+
+
+def test_annotation_is_tried_without_network() -> None:
+    config = preset("annotation")
+    (dataset,) = config.datasets
+    assert config.annotation.datasets == [dataset.name] and dataset.source.startswith("builtin:")
+    assert dataset.split.pool > 0.5 and not config.pruning.strategies
