@@ -20,13 +20,12 @@ from datassay.config import training_settings
 from datassay.data.images import encode_png
 from datassay.errors import DatassayError
 from datassay.randomness import generator
-from datassay.registry import acquisition, method
+from datassay.registry import Method
 
 NAMES = ["neg", "=pos", '<b>"odd"</b>']
 CARD = {"label_names": NAMES, "notes": [], "noise": {"rate": 0.0}, "task": "classification"}
 
 
-@acquisition(version=1, source="reference", name="of_the_tests")
 def of_the_tests(probabilities: np.ndarray, infoverse: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Least confident first, among rows that have an infoVerse."""
     assert infoverse.shape[0] == len(probabilities) and np.isfinite(infoverse).all()
@@ -61,6 +60,7 @@ def recorded(examples: pd.DataFrame, vectors: np.ndarray, task: str = "classific
     return Recorded(logits, logits[:3], vectors, vectors, train, task)
 
 
+ABOUT = Method("acquisition", "of_the_tests", of_the_tests, 1, "reference")
 FAMILIES = {"training_dynamics": {}, "ensemble": {}, "static": {}, "pretrained": {}}
 SETTINGS = {"batch_size": 10, "extra": 0.2, "seed": 0, "options": {}, "near_duplicates": None, "families": FAMILIES}
 
@@ -68,21 +68,21 @@ SETTINGS = {"batch_size": 10, "extra": 0.2, "seed": 0, "options": {}, "near_dupl
 def test_a_batch_comes_from_the_pool_and_repeats_nothing() -> None:
     examples, vectors = blobs()
     rows = np.flatnonzero(examples["split"] == "pool")
-    state, about = recorded(examples, vectors), method("acquisition", "of_the_tests")
-    picks = choose_batch(about, state, examples, rows, SETTINGS)
+    state = recorded(examples, vectors)
+    picks = choose_batch(ABOUT, state, examples, rows, SETTINGS)
     assert len(picks) == 10 and set(picks) <= set(rows) and len(set(picks)) == 10
-    np.testing.assert_array_equal(picks, choose_batch(about, state, examples, rows, SETTINGS))
+    np.testing.assert_array_equal(picks, choose_batch(ABOUT, state, examples, rows, SETTINGS))
     copied = examples.copy()
     copied.loc[picks[1], "text"] = copied.loc[picks[0], "text"].upper()
-    without = choose_batch(about, state, copied, rows, SETTINGS)
+    without = choose_batch(ABOUT, state, copied, rows, SETTINGS)
     assert len(without) == 10 and picks[1] not in without and picks[0] in without
     alike = vectors.copy()
     alike[picks[2]] = 3 * alike[picks[0]]
     state = Recorded(state.logits, state.ensemble_logits, state.features, alike, state.train, state.task)
-    assert picks[2] not in choose_batch(about, state, examples, rows, SETTINGS | {"near_duplicates": 0.9999})
-    few = choose_batch(about, state, examples, rows[:4], SETTINGS)
+    assert picks[2] not in choose_batch(ABOUT, state, examples, rows, SETTINGS | {"near_duplicates": 0.9999})
+    few = choose_batch(ABOUT, state, examples, rows[:4], SETTINGS)
     assert sorted(few) == rows[:4].tolist()
-    assert len(choose_batch(about, state, examples, rows[:0], SETTINGS)) == 0
+    assert len(choose_batch(ABOUT, state, examples, rows[:0], SETTINGS)) == 0
 
 
 def test_suggestions_are_those_of_the_ensemble() -> None:
