@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 CORES  ?= all
 INSTALL = HNSWLIB_NO_NATIVE=1 $(BIN)/python -m pip install -q --disable-pip-version-check -c envs/constraints.txt
 
-.PHONY: run test test-gpu bench lint format docs setup setup-dev
+.PHONY: run test test-gpu test-slurm bench lint format docs setup setup-dev
 
 run: setup            ## run everything that config.yaml asks for
 	@$(BIN)/snakemake --cores $(CORES)
@@ -16,6 +16,9 @@ test: setup-dev       ## all tests that need no GPU
 
 test-gpu: setup-dev   ## the tests that need a GPU
 	$(BIN)/python -m pytest -m gpu
+
+test-slurm: setup-dev ## the workflow on a SLURM cluster started on this machine; skipped where there cannot be one
+	timeout 1200 $(BIN)/python -m pytest tests/slurm
 
 bench: $(VENV)-bench/.installed  ## speed and memory beside the peers: benchmarks/results.md
 	$(VENV)-bench/bin/python benchmarks/run.py --peers-python $(VENV)-bench-peers/bin/python $(ARGS)

@@ -3,6 +3,7 @@
 Set what to do in config.yaml, then run `snakemake` (everything) or one of the targets below.
 """
 
+import signal
 import sys
 from pathlib import Path
 from snakemake.utils import min_version

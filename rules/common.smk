@@ -4,6 +4,9 @@ REQUIRED: the merged YAML in `config`.
 PROVIDES: CONFIG (validated), path(artefact, **wildcards), plan, params of the smallest block a rule needs.
 """
 
+# On a cluster the signal before the time limit goes to every process of a job; snakemake has to outlive it.
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
 sys.path.insert(0, str(workflow.current_basedir.join("../workflow_scripts").get_path_or_uri(secret_free=True)))
 
 from datassay import annotation_plan, plan, value_plan
@@ -59,6 +62,21 @@ def source_files(wildcards):
 def encoders():
     """Every (data set, encoder) of the config."""
     return [(d.name, e.name) for d in CONFIG.datasets for e in plan.encoders_of(CONFIG, d)]
+
+
+def shards(name, jobs):
+    """Input function: the files of all jobs that share some work, none where there is but one job."""
+    return lambda wildcards: [path(name, **wildcards, shard=s) for s in range(jobs(wildcards)) if jobs(wildcards) > 1]
+
+
+def embedding_jobs(wildcards):
+    """How many jobs share the work of an encoder."""
+    return one(CONFIG.encoders, wildcards.encoder).jobs
+
+
+def likelihood_jobs(wildcards):
+    """How many jobs share the work of the language model."""
+    return LANGUAGE_MODEL.jobs if LANGUAGE_MODEL else 1
 
 
 def training_files(name):

@@ -22,10 +22,37 @@ rule meta_information:
         ],
 
 
+rule score_likelihood_shard:
+    """Score how expected one job's share of the train texts is."""
+    input:
+        examples=path("examples"),
+    output:
+        log_likelihood=temp(path("text_likelihood_shard")),
+    log:
+        "results/logs/score_likelihood_shard/{dataset}/shard{shard}.log",
+    benchmark:
+        "results/benchmarks/score_likelihood_shard/{dataset}/shard{shard}.tsv"
+    params:
+        settings=LANGUAGE_MODEL.scoring() if LANGUAGE_MODEL else None,
+        split="train",
+        part=lambda wildcards: [int(wildcards.shard), likelihood_jobs(wildcards)],
+        version=version("score_likelihood"),
+    threads: LANGUAGE_MODEL.threads if LANGUAGE_MODEL else 1
+    resources:
+        mem_mb=doubling(6000),
+        runtime=doubling(240),
+        gpu=LANGUAGE_MODEL.gpu if LANGUAGE_MODEL else 0,
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/score_likelihood.py"
+
+
 rule score_likelihood:
     """Score how expected each train text is, by a language model; a killed job goes on where it was."""
     input:
         examples=path("examples"),
+        shards=shards("text_likelihood_shard", likelihood_jobs),
     output:
         log_likelihood=path("text_likelihood"),
     log:
@@ -40,7 +67,7 @@ rule score_likelihood:
     resources:
         mem_mb=doubling(6000),
         runtime=doubling(240),
-        gpu=LANGUAGE_MODEL.gpu if LANGUAGE_MODEL else 0,
+        gpu=LANGUAGE_MODEL.gpu if LANGUAGE_MODEL and LANGUAGE_MODEL.jobs == 1 else 0,
     conda:
         "../envs/core.yaml"
     script:

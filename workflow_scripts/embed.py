@@ -1,4 +1,4 @@
-"""Encode every example as a vector."""
+"""Encode every example as a vector, or one job's share of them, or join the shares."""
 
 from datassay.step import step
 
@@ -8,9 +8,14 @@ with step(snakemake) as job:
     from datassay.checkpoints import Checkpoints, fingerprint
     from datassay.config import Encoder
     from datassay.encoders import embed
+    from datassay.shards import Part, gather_rows
     from datassay.storage import load_table
 
-    key = fingerprint(*map(Path, job.input), dict(job.params.items()), job.threads)
-    progress = Checkpoints(Path(job.output.vectors).parent, key)
-    embed(load_table(job.input.examples), Encoder.model_validate(job.params.settings), progress, job.output.vectors)
-    progress.clear()
+    if job.input.get("shards"):
+        gather_rows(job.input.shards, job.output.vectors)
+    else:
+        key = fingerprint(*map(Path, job.input), dict(job.params.items()), job.threads)
+        progress = Checkpoints(Path(job.output.vectors).parent, key)
+        settings, part = Encoder.model_validate(job.params.settings), Part(*job.params.get("part", ()))
+        embed(load_table(job.input.examples), settings, progress, job.output.vectors, part)
+        progress.clear()

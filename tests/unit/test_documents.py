@@ -127,10 +127,17 @@ def test_snakemake_targets_exist(rules):
 
 def test_the_slurm_page_names_every_rule(rules):
     sources = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    local = set(re.findall(r"\w+", " ".join(re.findall(r"^localrules:\n((?:    \w+,\n)+)", sources, re.M))))
+    short = set(re.findall(r"\w+", " ".join(re.findall(r"^localrules:\n((?:    \w+,\n)+)", sources, re.M))))
     snakefile = set(re.findall(r"^    (\w+),$", (ROOT / "Snakefile").read_text(), re.M))
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+    grouped = {line.split("=")[0] for line in profile["groups"]}
+    assert grouped <= short, "a rule that is submitted in a group is local without the group"
     page = " ".join(PAGES["docs/slurm.md"].split())
-    for title, expected in (("Local rules", local), ("Submitted", rules - local - snakefile)):
+    for title, expected in (
+        ("Local rules", short - grouped),
+        ("Grouped", grouped),
+        ("Submitted", rules - short - snakefile),
+    ):
         listed = re.search(rf"{title}: ([^.]+)\.", page)[1]
         assert set(re.findall(r"`(\w+)`", listed)) == expected
 

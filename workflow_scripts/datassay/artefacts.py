@@ -95,6 +95,14 @@ ARTEFACTS: dict[str, Artefact] = {
             "float32",
         ),
         Artefact(
+            "embedding_shard",
+            "results/{dataset}/embeddings/{encoder}/shards/{shard}.npy",
+            "embed_shard",
+            "one job's rows of the vectors, where the encoder's `jobs` share the work; removed when they are joined",
+            "[rows, d]",
+            "float32",
+        ),
+        Artefact(
             "index",
             "results/{dataset}/embeddings/{encoder}/index.bin",
             "build_index",
@@ -112,6 +120,12 @@ ARTEFACTS: dict[str, Artefact] = {
             "find_neighbors",
             "exact nearest train rows of every train row in the vectors, itself left out, nearest first: ids [n, k] "
             "int32 (numbers of train rows), distances [n, k] float32 (Euclidean)",
+        ),
+        Artefact(
+            "embedding_neighbors_shard",
+            "results/{dataset}/embeddings/{encoder}/neighbors/{shard}.npz",
+            "find_neighbors_shard",
+            "one job's rows of the neighbours, where `neighbors.jobs` share the work; removed when they are joined",
         ),
         Artefact(
             "embedding_map",
@@ -151,6 +165,12 @@ ARTEFACTS: dict[str, Artefact] = {
             "the same in the features of the first seed",
         ),
         Artefact(
+            "feature_neighbors_shard",
+            f"{_TRAINING}/neighbors/{{shard}}.npz",
+            "find_feature_neighbors_shard",
+            "one job's rows of these",
+        ),
+        Artefact(
             "mc_logits",
             f"{_TRAINING}/mc_logits.npy",
             "train",
@@ -169,6 +189,14 @@ ARTEFACTS: dict[str, Artefact] = {
             f"{_TRAINING}/model",
             "train",
             "final weights (safetensors) and config; loads with from_pretrained",
+        ),
+        Artefact(
+            "text_likelihood_shard",
+            "results/{dataset}/text_likelihood/{shard}.npy",
+            "score_likelihood_shard",
+            "one job's share of the likelihoods (0 for all other texts), where `jobs` of the language model is not 1",
+            "[n]",
+            "float32",
         ),
         Artefact(
             "text_likelihood",

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from datassay.config.annotation import Annotation, PoolFilters
 from datassay.config.archaeology import Probes, ScoreFile
-from datassay.config.blocks import Block, Name, Number, canonical, one
+from datassay.config.blocks import Block, Jobs, Name, Number, canonical, one
 from datassay.config.cleaning import Cleaning, Detection
 from datassay.config.data import Columns, Dataset, Noise, SplitSettings
 from datassay.config.models import (
@@ -128,6 +128,7 @@ class Neighbors(Block):
     k: Annotated[int, Field(ge=1)] = Field(
         90, description="neighbours kept per train row, in the encoder's vectors and in the model's features"
     )
+    jobs: Jobs = Field(1, description="jobs that share each search; the neighbours do not depend on it")
 
 
 class Map(Block):

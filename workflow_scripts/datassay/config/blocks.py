@@ -23,6 +23,7 @@ def _number(value: Any) -> Any:
 
 
 Number = Annotated[float, BeforeValidator(_number)]
+Jobs = Annotated[int, Field(ge=1, le=10_000)]
 Share = Annotated[Number, Field(ge=0, lt=1)]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from datassay.config.blocks import Block, Modality, Name, Number, Share
+from datassay.config.blocks import Block, Jobs, Modality, Name, Number, Share
 
 
 class Index(Block):
@@ -46,6 +46,7 @@ class Encoder(Block):
     shard_rows: Annotated[int, Field(gt=0)] = Field(
         4096, description="rows saved at a time, so that a killed job goes on"
     )
+    jobs: Jobs = Field(1, description="jobs that share the work; the vectors do not depend on it")
     threads: Annotated[int, Field(gt=0)] = Field(1, description="CPU threads; the last bits of results depend on it")
     gpu: Annotated[int, Field(ge=0)] = Field(0, description="GPUs the job asks for")
     index: Index = Field(default_factory=Index, description="neighbour index")
@@ -63,7 +64,7 @@ class Encoder(Block):
 
     def encoding(self) -> dict[str, Any]:
         """Return the part that decides what the vectors are."""
-        return self.params("threads", "gpu", "index")
+        return self.params("jobs", "threads", "gpu", "index")
 
 
 class LanguageModel(Block):
@@ -81,12 +82,13 @@ class LanguageModel(Block):
         2048, description="tokens per forward pass; a GPU likes 16384 and more"
     )
     precision: Literal["auto", "float32", "bf16"] = Field("auto", description="auto: bf16 where the GPU has it")
+    jobs: Jobs = Field(1, description="jobs that share the work; the scores do not depend on it")
     threads: Annotated[int, Field(gt=0)] = Field(1, description="CPU threads; the last bits of results depend on it")
     gpu: Annotated[int, Field(ge=0)] = Field(0, description="GPUs the job asks for")
 
     def scoring(self) -> dict[str, Any]:
         """Return the part that decides what the scores are."""
-        return self.params("threads", "gpu")
+        return self.params("jobs", "threads", "gpu")
 
 
 class Training(Block):

@@ -15,6 +15,7 @@ import numpy as np
 from datassay.checkpoints import Checkpoints, unit_done
 from datassay.config import Encoder
 from datassay.errors import DatassayError
+from datassay.shards import ALL, Part
 from datassay.storage import created_array
 
 if TYPE_CHECKING:
@@ -27,9 +28,15 @@ Encode = Callable[[np.ndarray], np.ndarray]
 
 
 def embed(
-    examples: "pd.DataFrame", settings: Encoder, checkpoints: Checkpoints, path: str | os.PathLike[str]
+    examples: "pd.DataFrame",
+    settings: Encoder,
+    checkpoints: Checkpoints,
+    path: str | os.PathLike[str],
+    part: Part = ALL,
 ) -> tuple[int, int]:
     """Write the vectors of all examples, in row order, as float32 [N, d] to `path`; return (N, d).
+
+    part: only those of this job's portion of the shards; all portions together are the same bytes.
 
     They are of unit length unless `unit_length` is off. examples: columns text (and text_b), or image; split where the
     encoder is fitted (pixels: on the train rows); example_id where vectors are read from a file.
@@ -49,23 +56,31 @@ def embed(
         encode = _encoder(examples, settings, checkpoints)
         return lambda shard: _checked_rows(encode(shard), settings, shard)
 
-    width = encode_shards(make, rows, settings.shard_rows, checkpoints)
-    with created_array(path, (rows, width), np.float32) as out:
-        for shard, vectors in read_shards(rows, settings.shard_rows, checkpoints):
-            out[shard[0] : shard[-1] + 1] = vectors
-    return rows, width
+    width = encode_shards(make, rows, settings.shard_rows, checkpoints, part=part)
+    own = [shard for _, shard in _shards(rows, settings.shard_rows, part)]
+    first, last = (int(own[0][0]), int(own[-1][-1]) + 1) if own else (0, 0)
+    with created_array(path, (last - first, width), np.float32) as out:
+        for shard, vectors in read_shards(rows, settings.shard_rows, checkpoints, part=part):
+            out[shard - first] = vectors
+    return last - first, width
 
 
 def encode_shards(
-    make: Callable[[], Encode], rows: int, shard_rows: int, checkpoints: Checkpoints, name: str = "shard"
+    make: Callable[[], Encode],
+    rows: int,
+    shard_rows: int,
+    checkpoints: Checkpoints,
+    name: str = "shard",
+    part: Part = ALL,
 ) -> int:
     """Encode rows 0 to rows - 1 shard by shard into checkpoint records and return the width; what is there is kept.
 
     make: returns what encodes row numbers; called only where a shard is missing. name: of the records.
+    part: only this job's portion of the shards.
     """
     encode: Encode | None = None
     width = 0
-    for number, shard in enumerate(_shards(rows, shard_rows)):
+    for number, shard in _shards(rows, shard_rows, part):
         record = checkpoints.load(_shard_name(name, number))
         if record is None:
             started = time.monotonic()
@@ -82,10 +97,10 @@ def encode_shards(
 
 
 def read_shards(
-    rows: int, shard_rows: int, checkpoints: Checkpoints, name: str = "shard"
+    rows: int, shard_rows: int, checkpoints: Checkpoints, name: str = "shard", part: Part = ALL
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the row numbers of every shard and the vectors that `encode_shards` has saved."""
-    for number, shard in enumerate(_shards(rows, shard_rows)):
+    for number, shard in _shards(rows, shard_rows, part):
         record = checkpoints.load(_shard_name(name, number))
         if record is None:
             where = checkpoints.folder / _shard_name(name, number)
@@ -93,8 +108,10 @@ def read_shards(
         yield shard, record["vectors"]
 
 
-def _shards(rows: int, shard_rows: int) -> list[np.ndarray]:
-    return [np.arange(start, min(start + shard_rows, rows)) for start in range(0, rows, shard_rows)]
+def _shards(rows: int, shard_rows: int, part: Part) -> list[tuple[int, np.ndarray]]:
+    """Return number and rows of every shard of this job."""
+    starts = range(0, rows, shard_rows)[part.slice(-(-rows // shard_rows))]
+    return [(start // shard_rows, np.arange(start, min(start + shard_rows, rows))) for start in starts]
 
 
 def _shard_name(name: str, number: int) -> str:

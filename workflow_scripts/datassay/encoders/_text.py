@@ -7,7 +7,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from datassay.config import Encoder
-from datassay.encoders.backbones import loading, model_source, resolve_precision
+from datassay.encoders.backbones import OWN_CODE_ONLY, loading, model_source, resolve_precision
 from datassay.encoders.texts import whole_texts
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def text_encoder(examples: "pd.DataFrame", settings: Encoder) -> "Encode":
             model_source(settings.model),
             revision=settings.revision,
             device="cuda" if torch.cuda.is_available() else "cpu",
+            **OWN_CODE_ONLY,
         )
     model.eval()
     if resolve_precision(settings.precision) == "bf16":

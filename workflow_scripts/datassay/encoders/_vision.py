@@ -8,7 +8,7 @@ from transformers import AutoModel
 from transformers.image_processing_base import ImageProcessingMixin
 
 from datassay.config import Encoder
-from datassay.encoders.backbones import loading, model_source, resolve_precision
+from datassay.encoders.backbones import OWN_CODE_ONLY, loading, model_source, resolve_precision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def vision_encoder(examples: "pd.DataFrame", settings: Encoder) -> "Encode":
     source = model_source(settings.model)
     with loading(settings.model):
         model, report = AutoModel.from_pretrained(
-            source, revision=settings.revision, dtype=torch.float32, output_loading_info=True
+            source, revision=settings.revision, dtype=torch.float32, output_loading_info=True, **OWN_CODE_ONLY
         )
         form = image_format(source, settings.revision, model.config, settings.image_size)
     model = getattr(model, "vision_model", model)

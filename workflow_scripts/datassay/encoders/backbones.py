@@ -5,9 +5,11 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from datassay.errors import DatassayError
 
+OWN_CODE_ONLY: Any = {"trust_remote_code": False}  # never run code that comes with a model, nor ask whether to
 MINILM = "builtin:minilm"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 

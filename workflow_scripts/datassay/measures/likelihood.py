@@ -15,9 +15,10 @@ import numpy as np
 
 from datassay.checkpoints import Checkpoints, unit_done
 from datassay.config import LanguageModel
-from datassay.encoders.backbones import loading, model_source, resolve_precision
+from datassay.encoders.backbones import OWN_CODE_ONLY, loading, model_source, resolve_precision
 from datassay.encoders.texts import whole_texts
 from datassay.errors import DatassayError
+from datassay.shards import ALL, Part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +31,15 @@ TOLERANCE = 1e-3  # of the largest log-probability, between the narrow and the p
 Batch = tuple[np.ndarray, np.ndarray]
 
 
-def pseudo_log_likelihood(examples: "pd.DataFrame", settings: LanguageModel, progress: Checkpoints) -> np.ndarray:
+def pseudo_log_likelihood(
+    examples: "pd.DataFrame", settings: LanguageModel, progress: Checkpoints, part: Part = ALL
+) -> np.ndarray:
     """Return the mean log-probability (nats) of the content tokens of every text, float32 [n].
 
     examples: columns text and, for pairs, text_b, which go through the tokenizer's own pair encoding; the options of a
     multiple choice stand in the second text, all of them, as for the encoder: the label is not looked at. Content is
-    what the tokenizer did not add; a text without any scores 0. Three ways, each with the pretrained weights, dropout
+    what the tokenizer did not add; a text without any scores 0. part: the texts of other jobs' units are 0, so that the
+    sum over all parts is the whole. Three ways, each with the pretrained weights, dropout
     off:
 
     - a masked model with mode "masked": log P(x_j | all other tokens), one pass per token with that token masked;
@@ -57,7 +61,8 @@ def pseudo_log_likelihood(examples: "pd.DataFrame", settings: LanguageModel, pro
     passes = np.array([len(texts.places[i]) if language.masked_one_by_one else 1 for i in order])
     units = np.cumsum(passes * [len(texts.ids[i]) for i in order]) // UNIT_TOKENS
     started, done = time.monotonic(), 0
-    for unit in np.unique(units):
+    own = np.unique(units)
+    for unit in own[part.slice(len(own))]:
         rows = order[units == unit]
         record = progress.load(f"unit{unit}")
         if record is None:
@@ -89,11 +94,11 @@ class _Language:
 
         source = model_source(settings.model)
         with loading(settings.model):
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(source, revision=settings.revision)
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(source, revision=settings.revision, **OWN_CODE_ONLY)
             self.causal = _is_causal(source, settings)
             kind: Any = AutoModelForCausalLM if self.causal else AutoModelForMaskedLM
             self.model, report = kind.from_pretrained(
-                source, revision=settings.revision, dtype=torch.float32, output_loading_info=True
+                source, revision=settings.revision, dtype=torch.float32, output_loading_info=True, **OWN_CODE_ONLY
             )
         if missing := sorted(report["missing_keys"]):
             _fail(settings, f"it has no pretrained {missing[0]}, so that it is no language model")
@@ -145,7 +150,7 @@ def _is_causal(source: str, settings: LanguageModel) -> bool:
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
-    config = AutoConfig.from_pretrained(source, revision=settings.revision)
+    config = AutoConfig.from_pretrained(source, revision=settings.revision, **OWN_CODE_ONLY)
     if config.is_encoder_decoder:
         _fail(settings, f"'{config.model_type}' is an encoder-decoder, name a masked or a causal model")
     if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):

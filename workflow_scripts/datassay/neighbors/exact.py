@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from datassay.errors import DatassayError, did_you_mean
+from datassay.shards import ALL, Part
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +18,7 @@ Metric = Literal["cosine", "euclidean"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
 UNIT = 2.0**-24  # rounding unit of float32
 BUFFERS = 2**27  # bytes of candidates held at a time
+BLOCK = 256  # queries that are compared at a time
 WIDTH = 8  # a tile of products has this many times more base rows than queries
 SPARE = 64  # candidates that a buffer holds beyond 2 k
 
@@ -27,7 +29,7 @@ def exact_neighbors(
     k: int,
     *,
     metric: Metric = "cosine",
-    block: int = 256,
+    block: int = BLOCK,
     exclude_self: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the k nearest base rows of every query, nearest first, ties by lowest row.
@@ -41,10 +43,17 @@ def exact_neighbors(
     Raises DatassayError for k outside 1..N, unequal widths, values that are not finite or norms above 3e18.
     Time O(n N d), memory O(n k + N + block (block + d)), candidates held to 128 MiB.
     """
-    from threadpoolctl import threadpool_limits
-
     check_metric(metric)
     _check_shapes(queries, base, k, exclude_self)
+    return _nearest(queries, base, k, metric, block, 0 if exclude_self else None)
+
+
+def _nearest(
+    queries: np.ndarray, base: np.ndarray, k: int, metric: Metric, block: int, own: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return ids and distances; own: the row of base that is the first query, None where no row is to be left out."""
+    from threadpoolctl import threadpool_limits
+
     base = _floating(base)
     ids = np.empty((len(queries), k), dtype=np.int64)
     distances = np.empty((len(queries), k), dtype=np.float32)
@@ -53,21 +62,26 @@ def exact_neighbors(
         group = max(block, BUFFERS // (12 * search.capacity))
         for start in range(0, len(queries), group):
             part = slice(start, start + group)
-            ids[part], distances[part] = search.run(_floating(np.ascontiguousarray(queries[part])), start, exclude_self)
+            rows = _floating(np.ascontiguousarray(queries[part]))
+            ids[part], distances[part] = search.run(rows, start, None if own is None else own + start)
             if len(queries) > group:
                 logger.info("neighbours: %d/%d rows", min(start + group, len(queries)), len(queries))
     return ids, distances
 
 
-def neighbors_within(points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def neighbors_within(points: np.ndarray, k: int, part: Part = ALL) -> tuple[np.ndarray, np.ndarray]:
     """Return the k nearest other rows of every row, or all others where there are fewer: ids and Euclidean distances.
 
-    points [n, d]. ids int64 and distances float32 [n, min(k, n - 1)], as `exact_neighbors` gives them.
+    points [n, d]. ids int64 and distances float32 [n, min(k, n - 1)], as `exact_neighbors` gives them; part: those of
+    the rows of one job only.
     """
+    rows = part.slice(len(points))
+    own = points[rows]
     k = min(k, len(points) - 1)
-    if k < 1:
-        return np.empty((len(points), 0), dtype=np.int64), np.empty((len(points), 0), dtype=np.float32)
-    return exact_neighbors(points, points, k, metric="euclidean", exclude_self=True)
+    if k < 1 or not len(own):
+        return np.empty((len(own), max(k, 0)), dtype=np.int64), np.empty((len(own), max(k, 0)), dtype=np.float32)
+    _check_shapes(own, points, k, exclude_self=False)
+    return _nearest(own, points, k, "euclidean", BLOCK, rows.start)
 
 
 def thread_count() -> int:
@@ -130,8 +144,8 @@ class _Search:
         self.centre = np.zeros(base.shape[1]) if cosine else np.asarray(first, dtype=np.float64).mean(axis=0)
         self.local = threading.local()
 
-    def run(self, queries: np.ndarray, first: int, exclude_self: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return ids and distances for some queries; `first` is the number of the first one."""
+    def run(self, queries: np.ndarray, first: int, own: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return ids and distances for some queries; `first` is the number of the first one, `own` its row in base."""
         from datassay.neighbors._kernels import finish
 
         n, k = len(queries), self.k
@@ -145,7 +159,7 @@ class _Search:
         height = min(self.block, max(16, -(-n // self.pool._max_workers)))
         told = time.monotonic()
         for left in range(0, len(self.base), WIDTH * self.block):
-            self._compare(left, scaled.moved, height, first if exclude_self else -n - 1, arrays)
+            self._compare(left, scaled.moved, height, -n - 1 if own is None else own, arrays)
             if time.monotonic() - told > 5:
                 told = time.monotonic()
                 logger.info("neighbours of %d rows: compared with %d/%d", n, left, len(self.base))

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from datassay.config import Finetune
-from datassay.encoders.backbones import loading, model_source
+from datassay.encoders.backbones import OWN_CODE_ONLY, loading, model_source
 from datassay.errors import DatassayError
 from datassay.training._frozen import Lower, find_parts, freeze
 from datassay.training._objective import Objective
@@ -29,8 +29,8 @@ def finetune(examples: "pd.DataFrame", objective: Objective, settings: Finetune)
         raise DatassayError(f"model '{settings.name}': the finetune recipe needs a column 'text', there is none")
     source = model_source(settings.backbone)
     with loading(settings.backbone):
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=settings.revision)
-        config = AutoConfig.from_pretrained(source, revision=settings.revision)
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=settings.revision, **OWN_CODE_ONLY)
+        config = AutoConfig.from_pretrained(source, revision=settings.revision, **OWN_CODE_ONLY)
     _configure(config, tokenizer, objective, settings)
     encoded = encode(examples, objective.task, tokenizer, config, settings)
     lower = Lower(encoded)
@@ -38,7 +38,7 @@ def finetune(examples: "pd.DataFrame", objective: Objective, settings: Finetune)
     def build(device: torch.device) -> Task:
         with loading(settings.backbone):
             model = AutoModelForSequenceClassification.from_pretrained(
-                source, config=config, revision=settings.revision, dtype=torch.float32
+                source, config=config, revision=settings.revision, dtype=torch.float32, **OWN_CODE_ONLY
             ).to(device)
         parts = find_parts(model) if settings.freeze_embeddings or settings.freeze_layers else None
         frozen = freeze(parts, settings) if parts else []

@@ -14,7 +14,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 from datassay.config import FinetuneImage
 from datassay.data.images import decode_images, open_image
 from datassay.encoders._vision import ImageFormat, image_format
-from datassay.encoders.backbones import loading, model_source
+from datassay.encoders.backbones import OWN_CODE_ONLY, loading, model_source
 from datassay.errors import DatassayError
 from datassay.training._frozen import find_parts, freeze
 from datassay.training._objective import Objective
@@ -36,7 +36,7 @@ def finetune_image(examples: "pd.DataFrame", objective: Objective, settings: Fin
         raise DatassayError(f"model '{settings.name}': the finetune_image recipe needs a column 'image', there is none")
     source = model_source(settings.backbone)
     with loading(settings.backbone):
-        config = AutoConfig.from_pretrained(source, revision=settings.revision)
+        config = AutoConfig.from_pretrained(source, revision=settings.revision, **OWN_CODE_ONLY)
         config.update(objective.names)
         form = image_format(source, settings.revision, config, USUAL_SIDE)
     form = form._replace(side=settings.image_size or form.side)
@@ -121,6 +121,7 @@ def _classifier(source: str, config: Any, settings: FinetuneImage) -> Any:
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
+            **OWN_CODE_ONLY,
         )
     head = [name for name, module in model.named_modules() if module is last_linear(model)]
     fresh = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})

@@ -15,7 +15,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import cached_file
 
 from datassay.config import Finetune
-from datassay.encoders.backbones import loading, model_source
+from datassay.encoders.backbones import OWN_CODE_ONLY, loading, model_source
 from datassay.training._tokens import encode
 from datassay.training.batches import by_length
 
@@ -33,7 +33,7 @@ def pooling_of(model: str, revision: str | None = None) -> str:
     """
     source = model_source(model)
     with loading(model):
-        config = AutoConfig.from_pretrained(source, revision=revision)
+        config = AutoConfig.from_pretrained(source, revision=revision, **OWN_CODE_ONLY)
         own = _own_pooling(source, revision)
     if own:
         return own
@@ -72,9 +72,9 @@ class TextModel:
         source = model_source(folder)
         revision = settings.revision if folder == settings.backbone else None
         with loading(folder):
-            tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
+            tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, **OWN_CODE_ONLY)
             kind = AutoModelForSequenceClassification if head else AutoModel
-            self.model = kind.from_pretrained(source, revision=revision, dtype=torch.float32)
+            self.model = kind.from_pretrained(source, revision=revision, dtype=torch.float32, **OWN_CODE_ONLY)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,81 @@
+"""The workflow on a real SLURM cluster: who runs where, and that no way of losing a job changes a result."""
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+LOCAL = {
+    "write_config",
+    "summarise_pruning",
+    "summarise_cleaning",
+    "plot_removals",
+    "compare_detectors",
+    "plot_detectors",
+    "summarise",
+}
+
+
+def jobs(run):
+    """Return (rule or group, state, partition, resources) of every job that was submitted."""
+    columns = ("JobID", "Comment", "State", "Partition", "AllocTRES", "NodeList")
+    return [dict(zip(columns, values, strict=True)) for values in run.cluster.jobs(*columns)]
+
+
+def test_it_ends_well_through_every_fault(disturbed):
+    assert disturbed.process.returncode == 0, disturbed.text()
+    assert disturbed.done.keys() == {"node failure", "scancel"}
+
+
+def test_the_results_are_those_of_a_local_run(disturbed, undisturbed):
+    ours, expected = disturbed.project.files(), undisturbed.files()
+    assert ours.keys() == expected.keys()
+    assert [name for name, content in expected.items() if ours[name] != content] == []
+    assert len(expected) > 20
+
+
+def test_training_goes_to_the_gpu_partition_and_the_rest_elsewhere(disturbed):
+    for job in jobs(disturbed):
+        gpu = "train" in job["Comment"].split("_wildcards")[0].split("rule_") and "retrain" not in job["Comment"]
+        assert (job["Partition"] == "gpu") == gpu, job
+        assert ("gres/gpu=1" in job["AllocTRES"]) == gpu, job
+
+
+def test_local_rules_are_not_submitted(disturbed):
+    submitted = " ".join(job["Comment"] for job in jobs(disturbed))
+    assert not [rule for rule in LOCAL if rule in submitted]
+
+
+def test_short_jobs_are_submitted_in_groups(disturbed):
+    assert len([job for job in jobs(disturbed) if "measures" in job["Comment"]]) == 2
+    assert len([job for job in jobs(disturbed) if "reports" in job["Comment"]]) == 1
+
+
+def test_a_training_that_meets_its_time_limit_saves_and_goes_on(disturbed):
+    log = (disturbed.project.folder / "results/logs/train/digits/cnn/seed0.log").read_text()
+    assert "going on after epoch" in log, "the second attempt started where the first one was stopped"
+    assert "stopped by SIGUSR1 after a saved epoch" in disturbed.text()
+    states = [job["State"] for job in jobs(disturbed) if "rule_train" in job["Comment"]]
+    assert states[-1] == "COMPLETED" and len(states) >= 2
+
+
+def test_what_needs_more_memory_gets_it(disturbed):
+    retrained = [
+        job for job in jobs(disturbed) if "rule_retrain_" in job["Comment"] or job["Comment"].startswith("rule_retrain")
+    ]
+    failed = [
+        job for job in retrained if job["State"] in ("FAILED", "OUT_OF_MEMORY") and "mem=400M" in job["AllocTRES"]
+    ]
+    assert failed
+    assert [job for job in retrained if job["State"] == "COMPLETED" and "mem=4000M" in job["AllocTRES"]]
+
+
+def test_a_cancelled_job_is_submitted_again(disturbed):
+    states = {job["JobID"]: job["State"] for job in jobs(disturbed)}
+    assert states[disturbed.done["scancel"]].startswith("CANCELLED")
+
+
+def test_a_job_of_a_failed_node_runs_elsewhere(disturbed):
+    indexed = [job for job in jobs(disturbed) if "rule_build_index" in job["Comment"]]
+    failed = [job for job in indexed if job["State"] == "NODE_FAIL"]
+    done = [job for job in indexed if job["State"] == "COMPLETED"]
+    assert [job["JobID"] for job in failed] == [disturbed.done["node failure"]] and len(done) == 1
+    assert done[0]["NodeList"] != failed[0]["NodeList"]
