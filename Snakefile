@@ -26,6 +26,7 @@ include: "rules/valuation.smk"
 include: "rules/pruning.smk"
 include: "rules/cleaning.smk"
 include: "rules/annotation.smk"
+include: "rules/transfer.smk"
 include: "rules/report.smk"
 
 
@@ -45,6 +46,7 @@ localrules:
     detection,
     archaeology,
     annotate,
+    transfer,
     report,
 
 
@@ -63,6 +65,7 @@ rule all:
         rules.detection.input,
         rules.archaeology.input,
         rules.annotate.input,
+        rules.transfer.input,
         rules.report.input,
         path("config_used"),
 

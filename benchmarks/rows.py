@@ -42,7 +42,8 @@ def _clusters(n: int, d: int, seed: int, classes: int = 10) -> tuple[np.ndarray,
     return rows / np.linalg.norm(rows, axis=1, keepdims=True), np.where(wrong, rng.integers(0, classes, n), labels)
 
 
-def _save(folder: Path, **arrays: np.ndarray) -> None:
+def save(folder: Path, **arrays: np.ndarray) -> None:
+    """Save every array as .npy under its name."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
@@ -51,14 +52,14 @@ def _save(folder: Path, **arrays: np.ndarray) -> None:
 def _valuation(folder: Path, quick: bool) -> dict[str, Any]:
     n, v, d = (2000, 100, 32) if quick else (50_000, 1000, 384)
     x, y = _clusters(n + v, d, 0)
-    _save(folder, train_x=x[:n], train_y=y[:n], valid_x=x[n:], valid_y=y[n:])
+    save(folder, train_x=x[:n], train_y=y[:n], valid_x=x[n:], valid_y=y[n:])
     return {"k": 10}
 
 
 def _valuation_at_scale(folder: Path, quick: bool) -> dict[str, Any]:
     n, v, d = (20_000, 100, 32) if quick else (1_000_000, 1000, 384)
     x, y = _clusters(20_000 + v, d, 0)
-    _save(folder, valid_x=x[20_000:], valid_y=y[20_000:], train_y=np.resize(y[:20_000], n))
+    save(folder, valid_x=x[20_000:], valid_y=y[20_000:], train_y=np.resize(y[:20_000], n))
     train = np.lib.format.open_memmap(folder / "train_x.npy", mode="w+", dtype=np.float32, shape=(n, d))
     rng = np.random.default_rng(1)
     for start in range(0, n, 20_000):
@@ -70,14 +71,14 @@ def _valuation_at_scale(folder: Path, quick: bool) -> dict[str, Any]:
 def _sampling(folder: Path, quick: bool) -> dict[str, Any]:
     n, v, d = (40, 60, 8) if quick else (300, 500, 64)
     x, y = _clusters(n + v, d, 8, classes=2)
-    _save(folder, train_x=8 * x[:n], train_y=y[:n], valid_x=8 * x[n:], valid_y=y[n:])
+    save(folder, train_x=8 * x[:n], train_y=y[:n], valid_x=8 * x[n:], valid_y=y[n:])
     return {"permutations": 20}
 
 
 def _selection(folder: Path, quick: bool) -> dict[str, Any]:
     n, d, picks = (1000, 32, 100) if quick else (10_000, 384, 1000)
     x, _ = _clusters(n, d, 2)
-    _save(folder, features=x, quality=np.random.default_rng(3).uniform(0.1, 1, n))
+    save(folder, features=x, quality=np.random.default_rng(3).uniform(0.1, 1, n))
     return {"n_select": picks}
 
 
@@ -89,7 +90,7 @@ def _meta_information(n: int, picks: float) -> Callable[[Path, bool], dict[str, 
         hidden = 1.2 * rng.standard_normal((12, 6))[rng.integers(12, size=rows)] + rng.standard_normal((rows, 6))
         x = 2 * np.tanh(0.5 * hidden @ rng.standard_normal((6, 23))) + 0.5 * rng.standard_normal((rows, 23))
         x[:, :4] = np.exp(0.5 * x[:, :4])
-        _save(folder, features=(x - x.mean(axis=0)) / x.std(axis=0), quality=rng.uniform(1e-3, 1, rows))
+        save(folder, features=(x - x.mean(axis=0)) / x.std(axis=0), quality=rng.uniform(1e-3, 1, rows))
         return {"n_select": int(picks * rows)}
 
     return write
@@ -97,7 +98,7 @@ def _meta_information(n: int, picks: float) -> Callable[[Path, bool], dict[str, 
 
 def _centers(folder: Path, quick: bool) -> dict[str, Any]:
     n, d, picks = (1000, 32, 100) if quick else (10_000, 384, 1000)
-    _save(folder, features=_clusters(n, d, 2)[0])
+    save(folder, features=_clusters(n, d, 2)[0])
     return {"n_select": picks}
 
 
@@ -112,12 +113,12 @@ def _uncertain(folder: Path, quick: bool) -> dict[str, Any]:
 def _search(folder: Path, quick: bool) -> dict[str, Any]:
     n, v, d = (5000, 100, 32) if quick else (50_000, 1000, 384)
     x, _ = _clusters(n + v, d, 4)
-    _save(folder, base=x[:n], queries=x[n:])
+    save(folder, base=x[:n], queries=x[n:])
     return {"k": 50}
 
 
 def _graph(folder: Path, quick: bool) -> dict[str, Any]:
-    _save(folder, base=_clusters(3000 if quick else 50_000, 32 if quick else 384, 5)[0])
+    save(folder, base=_clusters(3000 if quick else 50_000, 32 if quick else 384, 5)[0])
     return {"k": 10, "m": 16, "ef_construction": 200, "ef": 200}
 
 
@@ -129,7 +130,7 @@ def _sheets(folder: Path, quick: bool) -> dict[str, Any]:
     centres, axes = rng.standard_normal((10, d), np.float32), rng.standard_normal((10, 6, d), np.float32)
     x = centres[labels] + 0.02 * rng.standard_normal((n, d), np.float32)
     x += 0.3 * np.einsum("na,nad->nd", rng.standard_normal((n, 6), np.float32), axes[labels])
-    _save(folder, points=x / np.linalg.norm(x, axis=1, keepdims=True))
+    save(folder, points=x / np.linalg.norm(x, axis=1, keepdims=True))
     return {"k": k}
 
 
@@ -139,7 +140,7 @@ def _dynamics(folder: Path, quick: bool) -> dict[str, Any]:
     labels = rng.integers(0, classes, n)
     logits = rng.standard_normal((epochs, n, classes), np.float32)
     logits[:, np.arange(n), labels] += np.linspace(0, 3, epochs, dtype=np.float32)[:, None]
-    _save(folder, logits=logits, labels=labels)
+    save(folder, logits=logits, labels=labels)
     return {}
 
 
@@ -149,7 +150,7 @@ def _texts(folder: Path, quick: bool) -> dict[str, Any]:
     table = docstrings()
     chosen = np.random.default_rng(7).permutation(len(table))[: 32 if quick else 256]
     labels = np.unique(table["label"].to_numpy(dtype=str), return_inverse=True)[1][chosen]
-    _save(folder, text=table["text"].to_numpy(dtype=str)[chosen], labels=labels.astype(np.int64))
+    save(folder, text=table["text"].to_numpy(dtype=str)[chosen], labels=labels.astype(np.int64))
     return {"epochs": 2, "learning_rate": 1e-4, "max_length": 64, "batch": 8 if quick else 32}
 
 
@@ -162,7 +163,7 @@ def _language(folder: Path, quick: bool) -> dict[str, Any]:
     from datassay.data.builtin import docstrings
 
     texts = docstrings()["text"].to_numpy(dtype=str)
-    _save(folder, text=np.random.default_rng(8).permutation(texts)[: 4 if quick else 64])
+    save(folder, text=np.random.default_rng(8).permutation(texts)[: 4 if quick else 64])
     source, model = str(get_model_path()), folder / "model"
     torch.manual_seed(0)
     AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(source)).save_pretrained(model)
@@ -170,7 +171,8 @@ def _language(folder: Path, quick: bool) -> dict[str, Any]:
     return {"model": str(model), "max_length": 64}
 
 
-def _require(holds: bool, text: str) -> str:
+def require(holds: bool, text: str) -> str:
+    """Return what is said of an answer, or raise it where it does not hold."""
     if not holds:
         raise AnswersDiffer(text)
     return text
@@ -178,12 +180,12 @@ def _require(holds: bool, text: str) -> str:
 
 def _equal_values(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
     difference = np.abs(ours - peer).max()
-    return _require(bool(difference <= 1e-6), f"largest difference {difference:.0e}")
+    return require(bool(difference <= 1e-6), f"largest difference {difference:.0e}")
 
 
 def _equal_scores(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
     difference = np.abs(ours - peer).max()
-    return _require(bool(difference <= 1e-4), f"{len(ours)} texts, largest difference {difference:.0e}")
+    return require(bool(difference <= 1e-4), f"{len(ours)} texts, largest difference {difference:.0e}")
 
 
 def _equally_wrong(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
@@ -194,18 +196,18 @@ def _equally_wrong(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: 
     exact = tmc_shapley(*data, permutations=20 * options["permutations"], tolerance=0, seed=1).value
     a, b = (float(np.sqrt(np.mean((values - exact) ** 2))) for values in (ours, peer))
     text = f"error {a:.2e} and {b:.2e}, sums {ours.sum():.4f} and {peer.sum():.4f}"
-    return _require(a <= 1.25 * b and abs(ours.sum() - peer.sum()) <= 0.01, text)
+    return require(a <= 1.25 * b and abs(ours.sum() - peer.sum()) <= 0.01, text)
 
 
 def _sums_to_utility(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
-    return _require(bool(np.isfinite(ours).all() and 0 <= ours.sum() <= 1), f"finite, sum {ours.sum():.4f}")
+    return require(bool(np.isfinite(ours).all() and 0 <= ours.sum() <= 1), f"finite, sum {ours.sum():.4f}")
 
 
 def _equal_log_det(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
     from datassay.selection import log_det
 
     a, b = (log_det(arrays["features"], arrays["quality"], picks) for picks in (ours, peer))
-    return _require(abs(a - b) <= 1e-3 * abs(b), f"log det {a:.2f} and {b:.2f}")
+    return require(abs(a - b) <= 1e-3 * abs(b), f"log det {a:.2f} and {b:.2f}")
 
 
 def _small_loss(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
@@ -214,13 +216,13 @@ def _small_loss(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dic
 
     chance = np.random.default_rng(0).permutation(len(arrays["quality"]))[: len(ours)]
     a, b, c = (log_det(arrays["features"], arrays["quality"], picks) for picks in (ours, peer, chance))
-    return _require(
+    return require(
         b - a <= 0.05 * (b - c), f"log det {a:.0f} and {b:.0f}, random {c:.0f}: {(b - a) / (b - c):.2%} lost"
     )
 
 
 def _distinct(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
-    return _require(len(np.unique(ours)) == options["n_select"], f"{len(ours)} distinct rows")
+    return require(len(np.unique(ours)) == options["n_select"], f"{len(ours)} distinct rows")
 
 
 def _equal_radius(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
@@ -231,7 +233,7 @@ def _equal_radius(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: d
         return float(np.sqrt(np.maximum(squares.min(axis=1).max(), 0)))
 
     a, b = radius(ours), radius(peer)
-    return _require(abs(a - b) <= 1e-3 * b, f"radius {a:.4f} and {b:.4f}")
+    return require(abs(a - b) <= 1e-3 * b, f"radius {a:.4f} and {b:.4f}")
 
 
 def _equal_potential(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
@@ -251,12 +253,12 @@ def _equal_potential(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options
 
 def _equal_neighbors(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
     share = np.mean([len(np.intersect1d(a, b)) / len(a) for a, b in zip(ours, peer, strict=True)])
-    return _require(bool(share >= 0.999), f"{share:.2%} the same neighbours")
+    return require(bool(share >= 0.999), f"{share:.2%} the same neighbours")
 
 
 def _equally_trustworthy(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
     a, b = (_trustworthiness(arrays["points"], xy) for xy in (ours, peer))
-    return _require(bool(a >= 0.96), f"trustworthiness {a:.3f} and {b:.3f}")
+    return require(bool(a >= 0.96), f"trustworthiness {a:.3f} and {b:.3f}")
 
 
 def _trustworthiness(points: np.ndarray, xy: np.ndarray, k: int = 10, sample: int = 500) -> float:
@@ -281,7 +283,7 @@ def _equal_recall(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: d
         np.mean([len(np.intersect1d(x, y)) / len(y) for x, y in zip(found, exact, strict=True)])
         for found in (ours, peer)
     )
-    return _require(bool(a >= b - 0.01), f"recall {a:.3f} and {b:.3f}")
+    return require(bool(a >= b - 0.01), f"recall {a:.3f} and {b:.3f}")
 
 
 def _both_learn(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:
@@ -292,11 +294,13 @@ def _both_learn(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dic
         own = last[np.arange(len(last)), arrays["labels"]]
         losses.append(float((np.log(np.exp(last).sum(axis=1)) - own).mean()))
     text = f"logits {' x '.join(map(str, ours.shape))}, final loss {losses[0]:.2f} and {losses[1]:.2f}"
-    return _require(ours.shape == peer.shape and max(losses) < np.log(ours.shape[2]), text)
+    return require(ours.shape == peer.shape and max(losses) < np.log(ours.shape[2]), text)
 
 
 def rows() -> list[Row]:
     """Return all rows in the order of the report."""
+    from transfer_rows import transfer_rows
+
     return [
         Row(
             "knn_shapley",
@@ -440,4 +444,5 @@ def rows() -> list[Row]:
             },
             _equal_scores,
         ),
+        *transfer_rows(),
     ]

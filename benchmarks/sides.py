@@ -9,6 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from transfer_sides import (  # noqa: F401 (the worker finds every side here)
+    logme_datassay,
+    logme_published,
+    ranking_by_transform,
+    ranking_datassay,
+    ranking_published,
+)
 
 Side = tuple[list[str], Callable[..., np.ndarray]]
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))

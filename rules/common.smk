@@ -9,7 +9,7 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 sys.path.insert(0, str(workflow.current_basedir.join("../workflow_scripts").get_path_or_uri(secret_free=True)))
 
-from datassay import annotation_plan, plan, value_plan
+from datassay import annotation_plan, plan, transfer_plan, value_plan
 from datassay.artefacts import path
 from datassay.cleaning.cells import cleaned_cells, curve_pairs, suspicious_end
 from datassay.config import one
@@ -44,6 +44,8 @@ wildcard_constraints:
     space="infoverse|features",
     file="[^/]+",
     round=r"\d+",
+    target=plan.names_pattern(CONFIG.datasets),
+    source=plan.names_pattern(CONFIG.datasets) + "|" + transfer_plan.BASE,
 
 
 def doubling(base):

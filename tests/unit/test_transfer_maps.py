@@ -8,7 +8,7 @@ from datassay.checkpoints import Checkpoints
 from datassay.config import Finetune
 from datassay.errors import DatassayError
 from datassay.transfer import EmbeddingSpaceMap, fit_esm
-from datassay.transfer.maps import best_penalty
+from datassay.transfer.maps import LeaveOneOut
 from tests.unit.tiny_bert import WIDTH, write_tiny
 
 
@@ -29,24 +29,24 @@ def ridge(x: np.ndarray, y: np.ndarray, penalty: float) -> tuple[np.ndarray, np.
 @pytest.mark.parametrize("penalty", [1e-3, 0.3, 20.0])
 def test_leave_one_out_error_equals_leaving_every_row_out(penalty: float) -> None:
     x, y = pairs(25)
-    centred, wanted = x - x.mean(axis=0), y - y.mean(axis=0)
-    sigma, axes = np.linalg.eigh(centred.T @ centred)
-    crossed = axes.T @ centred.T @ wanted
-    _, scores = best_penalty(centred, wanted, sigma, axes, crossed, [penalty])
+    found = LeaveOneOut(x, y, 25)
     errors = []
     for row in range(25):
         others = np.arange(25) != row
-        weight, bias = ridge(x[others], y[others], penalty * sigma.mean())
-        errors.append(((x[row] @ weight.T + bias - y[row]) ** 2).mean())
-    assert scores[0] == pytest.approx(np.mean(errors), rel=1e-9)
+        weight, bias = ridge(x[others], y[others], penalty * found.sigma.mean())
+        errors.append(y[row] - x[row] @ weight.T - bias)
+    np.testing.assert_allclose(found.errors(penalty), errors, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(
+        LeaveOneOut(x, y, 3).errors(penalty), np.array(errors)[[0, 12, 24]], rtol=1e-7, atol=1e-9
+    )
 
 
 def test_ridge_is_least_squares_with_the_best_penalty() -> None:
     x, y = pairs(40, noise=2.0)
     esm = fit_esm(x, y, held_out=0.0, penalties=[1e-3, 1e-1, 10.0])
     centred = x - x.mean(axis=0)
-    weight, bias = ridge(x, y, esm.report["penalty"] * np.trace(centred.T @ centred) / x.shape[1])
-    np.testing.assert_allclose(esm.layers[0][0], weight, rtol=1e-4, atol=1e-5)
+    weight, bias = ridge(x, y - x, esm.report["penalty"] * np.trace(centred.T @ centred) / x.shape[1])
+    np.testing.assert_allclose(esm.layers[0][0], weight + np.eye(6), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(esm.layers[0][1], bias, rtol=1e-4, atol=1e-5)
     assert esm.report["rows"] == 40 and "mse" not in esm.report
 
@@ -60,6 +60,14 @@ def test_errors_are_those_of_rows_that_were_left_out() -> None:
     assert esm.report["mse_identity"] == pytest.approx(((x[rest] - y[rest]) ** 2).mean())
     assert esm.report["mse"] < 0.05 * esm.report["mse_identity"]
     assert esm.report["cosine"] > esm.report["cosine_identity"]
+
+
+def test_little_data_leaves_the_embedding_as_it_is() -> None:
+    """Three rows of a map close to the identity: what is not known of it is taken from the base model."""
+    x, _ = pairs(40, 20)
+    esm = fit_esm(x[:20], x[:20] + 0.01 * np.random.default_rng(0).normal(size=(20, 20)))
+    assert esm.report["mse"] < 3 * esm.report["mse_identity"]
+    assert np.abs(esm.layers[0][0] - np.eye(20)).max() < 0.1
 
 
 def test_widths_may_differ_and_have_no_identity() -> None:
@@ -92,7 +100,7 @@ def test_a_map_of_two_layers_rectifies_between_them() -> None:
         (np.ones((4, 2)), np.ones((5, 2)), "4 base and 5 tuned"),
         (np.ones((2, 2)), np.ones((2, 2)), "3 at least"),
         (np.full((4, 2), np.nan), np.ones((4, 2)), "finite"),
-        (np.ones((9, 2)), np.ones((9, 2)), "nothing to map"),
+        (np.ones((9, 2)), np.ones((9, 2)), "nothing to learn"),
     ],
 )
 def test_refuses_embeddings_without_a_map(base: np.ndarray, tuned: np.ndarray, text: str) -> None:

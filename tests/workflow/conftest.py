@@ -67,6 +67,7 @@ class Project:
             "pruning",
             "annotate",
             "report",
+            "transfer",
         }
         return {name: count for name, count in counts.items() if name not in targets}
 

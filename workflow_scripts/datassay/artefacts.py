@@ -510,6 +510,106 @@ ARTEFACTS: dict[str, Artefact] = {
             "report_annotation",
             "learning progress, agreement, balance of the labels",
         ),
+        Artefact(
+            "esm",
+            "resources/esms/{model}/{source}",
+            "build_esm",
+            "an embedding space map: config.json, model.safetensors, README.md as on the hub; source.npz: hashes of "
+            "the texts, token ids and mean embedding of the source",
+        ),
+        Artefact(
+            "source_model",
+            "results/{source}/transfer/{model}/model",
+            "build_esm",
+            "the model fine-tuned on the source (safetensors) and config; loads with from_pretrained",
+        ),
+        Artefact(
+            "source_times",
+            "results/{source}/transfer/{model}/seconds.json",
+            "build_esm",
+            "seconds of fine-tuning, embedding and fitting",
+        ),
+        Artefact(
+            "esm_index",
+            "results/transfer/index.parquet",
+            "index_esms",
+            "one row per ESM that is known: folder, what its config says, bytes, errors on held-out rows, fault",
+        ),
+        Artefact("esm_index_csv", "results/transfer/index.csv", "index_esms", "the same as csv"),
+        Artefact(
+            "target_embeddings",
+            "results/transfer/{target}/embeddings.npy",
+            "embed_target",
+            "the base model's embeddings of the rows that the ranking sees",
+            "[n, d]",
+            "float32",
+        ),
+        Artefact(
+            "target_rows",
+            "results/transfer/{target}/rows.parquet",
+            "embed_target",
+            "example_id and label of these rows",
+            "n rows",
+        ),
+        Artefact(
+            "target_statistics",
+            "results/transfer/{target}/statistics.npz",
+            "embed_target",
+            "what linear ESMs are scored by: Gram matrix, column sums, products with the targets, hashes of the texts",
+        ),
+        Artefact(
+            "transfer_ranking",
+            "results/transfer/{target}/ranking.parquet",
+            "rank_sources",
+            "per ESM, best first: rank, task, rows, score (LogME), standard error, rank interval, texts shared with "
+            "the target, duplicate flag; attrs: left_out",
+        ),
+        Artefact("transfer_csv", "results/transfer/{target}/ranking.csv", "rank_sources", "the same as csv"),
+        Artefact(
+            "transfer_markdown",
+            "results/transfer/{target}/ranking.md",
+            "rank_sources",
+            "the same, with what was left out",
+        ),
+        Artefact(
+            "target_times", "results/transfer/{target}/embedding.json", "embed_target", "seconds of the embedding"
+        ),
+        Artefact(
+            "ranking_times",
+            "results/transfer/{target}/ranking.json",
+            "rank_sources",
+            "seconds of scoring all ESMs, and of the intervals",
+        ),
+        Artefact(
+            "baseline_times",
+            "results/transfer/{target}/baselines.json",
+            "score_baselines",
+            "seconds of every method for all sources",
+        ),
+        Artefact("transfer_figure", "results/transfer/{target}/ranking.png", "rank_sources", "the best ESMs, drawn"),
+        Artefact(
+            "baselines",
+            "results/transfer/{target}/baselines.parquet",
+            "score_baselines",
+            "per source and method: score (higher: better), bytes kept of the source, reason where there is none",
+        ),
+        Artefact(
+            "ground_truth",
+            "results/transfer/{target}/ground_truth/{source}.parquet",
+            "make_transfer",
+            "per seed: test metrics after fine-tuning the source's model (none: the base model) on the target",
+        ),
+        Artefact(
+            "transfer_table",
+            "results/transfer/evaluation.parquet",
+            "compare_rankings",
+            "per method and target (all of them: (mean)): NDCG, regret@1, 3, 5 in %, Spearman, seconds and bytes",
+        ),
+        Artefact("transfer_table_csv", "results/transfer/evaluation.csv", "compare_rankings", "the same as csv"),
+        Artefact("transfer_table_markdown", "results/transfer/evaluation.md", "compare_rankings", "the same to read"),
+        Artefact(
+            "transfer_table_figure", "results/transfer/evaluation.png", "compare_rankings", "methods and real transfers"
+        ),
         Artefact("summary", "results/summary.txt", "summarise", "what a run found, in a few lines"),
         Artefact("config_used", "results/config.json", "write_config", "the validated config with every default"),
     )

@@ -44,6 +44,11 @@ BLOCKS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("annotation", config.Annotation, "See [annotation.md](annotation.md)."),
     ("annotation.language_model", config.LanguageModel, ""),
     ("annotation.filters", config.PoolFilters, "Texts and images that are never asked; each says what it leaves out."),
+    ("transfer", config.Transfer, ""),
+    ("transfer.esm", config.Esm, ""),
+    ("transfer.tuned[]", config.Tuned, ""),
+    ("transfer.bootstrap", config.Bootstrap, ""),
+    ("transfer.ground_truth", config.GroundTruth, ""),
     ("report", config.Report, ""),
 )
 

@@ -38,6 +38,12 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "export_batch": (1, ("annotation/exports.py",)),
     "follow_round": (1, ("annotation/progress.py", "training")),
     "report_annotation": (1, ("annotation/summary.py", "reporting/annotation_figures.py")),
+    "build_esm": (1, ("transfer/jobs.py", "transfer/_pooled.py", "transfer/_sgd.py", "training")),
+    "embed_target": (1, ("transfer/jobs.py", "transfer/_pooled.py", "transfer/logme.py")),
+    "rank_sources": (1, ("transfer/ranking.py", "transfer/_kernels.py", "transfer/tables.py", "transfer/filters.py")),
+    "score_baselines": (1, ("transfer/baselines.py", "transfer/_pooled.py", "transfer/_kernels.py")),
+    "make_transfer": (1, ("transfer/jobs.py", "training")),
+    "compare_rankings": (1, ("transfer/evaluation.py",)),
     "report": (3, ("reporting",)),
     "explorer": (2, ("reporting/explorer",)),
 }

@@ -26,12 +26,14 @@ from datassay.config.models import (
     Training,
     training_settings,
 )
+from datassay.config.transfer import Bootstrap, Esm, GroundTruth, Transfer, Tuned
 from datassay.config.valuation import Sampling, SamplingStop, Valuation
 
 __all__ = [
     "RECIPES",
     "Annotation",
     "Block",
+    "Bootstrap",
     "ByColumn",
     "Cleaning",
     "Cnn",
@@ -40,9 +42,11 @@ __all__ = [
     "Dataset",
     "Detection",
     "Encoder",
+    "Esm",
     "Explorer",
     "Finetune",
     "FinetuneImage",
+    "GroundTruth",
     "Head",
     "Index",
     "LanguageModel",
@@ -62,6 +66,8 @@ __all__ = [
     "ScoreFile",
     "SplitSettings",
     "Training",
+    "Transfer",
+    "Tuned",
     "Valuation",
     "canonical",
     "one",
@@ -188,6 +194,7 @@ class Config(Block):
     cleaning: Cleaning = Field(default_factory=Cleaning, description="cleaning")
     detection: Detection = Field(default_factory=Detection, description="comparison of detectors")
     annotation: Annotation = Field(default_factory=Annotation, description="labels by people")
+    transfer: Transfer = Field(default_factory=Transfer, description="on which data set to fine-tune first")
     report: Report = Field(default_factory=Report, description="figures and tables")
     extensions: list[str] = Field([], description="Python files with your own measures, strategies, data sets")
 

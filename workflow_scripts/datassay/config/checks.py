@@ -25,9 +25,10 @@ from datassay.plan import (
     strategy_of,
 )
 from datassay.registry import Kind, methods
+from datassay.transfer_plan import transfer_faults
 
 CHANGED = ("corrupted", "out_of_distribution", "random_inputs")  # suites whose content no file of vectors knows
-RESERVED = ("logs", "benchmarks")
+RESERVED = ("logs", "benchmarks", "transfer")
 
 
 def cross_checks(config: Config) -> Iterable[tuple[str, str]]:
@@ -64,6 +65,7 @@ def cross_checks(config: Config) -> Iterable[tuple[str, str]]:
     yield from _unknown_options("pruning.options", "strategy", config.pruning.options)
     yield from cleaning_faults(config)
     yield from annotation_faults(config)
+    yield from transfer_faults(config)
 
 
 def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str | None]) -> Iterable[tuple[str, str]]:

@@ -16,6 +16,7 @@ from datassay.reporting.style import save_figure
 from datassay.reporting.summary import final_score, summary_text
 from datassay.reporting.suspicious import list_suspicious, suspicion
 from datassay.reporting.tables import join_assay, score_detection
+from datassay.reporting.transfer_figures import ranking_figure, transfer_figure
 
 __all__ = [
     "annotation_agreement",
@@ -36,6 +37,7 @@ __all__ = [
     "numeric_columns",
     "pruning_comparison",
     "pruning_curves",
+    "ranking_figure",
     "removal_figure",
     "save_figure",
     "score_detection",
@@ -44,5 +46,6 @@ __all__ = [
     "suspicious_gallery",
     "train_rows",
     "training_curves",
+    "transfer_figure",
     "value_histogram",
 ]

@@ -11,6 +11,7 @@ from datassay.errors import DatassayError, did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
+Table = dict[str, list[Any]]
 ORDER = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge}
 ALLOWED = (
     "allowed: columns compared with numbers or texts (== != < <= > >= in, not in), and, or, not, contains(column, text)"
@@ -23,7 +24,7 @@ def chosen(table: "pd.DataFrame", expression: str) -> np.ndarray:
     Such as `num_examples >= 1000 and language in ["en", "de"] and not contains(task_id, "imdb")`. A missing value meets
     no comparison but !=, `not in` and `column == None`. Raises DatassayError, one line, for anything else.
     """
-    return _mask(parsed(expression), table)
+    return _mask(parsed(expression), {str(name): table[name].tolist() for name in table.columns})
 
 
 def parsed(expression: str) -> ast.expr:
@@ -36,12 +37,10 @@ def parsed(expression: str) -> ast.expr:
 
 def check_filter(expression: str, columns: list[str]) -> None:
     """Refuse an expression that `chosen` would refuse on a table of these columns."""
-    import pandas as pd
-
-    _mask(parsed(expression), pd.DataFrame({name: pd.Series(dtype=object) for name in columns}))
+    _mask(parsed(expression), {name: [] for name in columns})
 
 
-def _mask(node: ast.expr, table: "pd.DataFrame") -> np.ndarray:
+def _mask(node: ast.expr, table: Table) -> np.ndarray:
     match node:
         case ast.BoolOp(op=ast.And()):
             return np.logical_and.reduce([_mask(part, table) for part in node.values])
@@ -57,7 +56,7 @@ def _mask(node: ast.expr, table: "pd.DataFrame") -> np.ndarray:
     raise DatassayError(f"filter: '{ast.unparse(node)}' is not allowed; {ALLOWED}")
 
 
-def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr, table: "pd.DataFrame") -> np.ndarray:
+def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr, table: Table) -> np.ndarray:
     mirrored = {ast.Lt: ast.Gt(), ast.LtE: ast.GtE(), ast.Gt: ast.Lt(), ast.GtE: ast.LtE()}
     if isinstance(right, ast.Name) and not isinstance(left, ast.Name):
         if isinstance(op, ast.In | ast.NotIn):
@@ -89,10 +88,10 @@ def _holds(value: Any, op: ast.cmpop, wanted: Any) -> bool:
     return bool(ORDER[type(op)](value, wanted))
 
 
-def _column(name: ast.Name, table: "pd.DataFrame") -> list[Any]:
-    if name.id not in table.columns:
-        raise DatassayError(f"filter: no column '{name.id}'{did_you_mean(name.id, table.columns)}")
-    return table[name.id].tolist()
+def _column(name: ast.Name, table: Table) -> list[Any]:
+    if name.id not in table:
+        raise DatassayError(f"filter: no column '{name.id}'{did_you_mean(name.id, table)}")
+    return table[name.id]
 
 
 def _constant(node: ast.expr) -> Any:

@@ -64,11 +64,12 @@ def fit_esm(
 ) -> EmbeddingSpaceMap:
     """Fit the map from the base model's embeddings [N, D] to the fine-tuned model's [N, D'] of the same texts.
 
-    fit: ridge (W, b by least squares with penalty p * mean eigenvalue * |W|^2, b free; p of `penalties` with the least
-    leave-one-out error), sgd (the same map by AdamW on the squared error, linear decay, gradient norm at most 1) or mlp
-    (the same with hidden layers, default one of width D). held_out: share of the rows, drawn by `seed`, that the map is
-    not fitted on; report holds rows, held_out_rows and, of these, mse and cosine (mean over rows) beside those of
-    leaving the base embedding as it is (mse_identity, cosine_identity; None where the widths differ), and the penalty.
+    fit: ridge (W, b by least squares with penalty p * mean eigenvalue * |W - I|^2, b free, so that little data leaves
+    the embedding as it is; |W|^2 where the widths differ; p of `penalties` with the least leave-one-out error), sgd
+    (the same map by AdamW on the squared error, linear decay, gradient norm at most 1) or mlp (the same with hidden
+    layers, default one of width D). held_out: share of the rows, drawn by `seed`, that the map is not fitted on; report
+    holds rows, held_out_rows and, of these, mse and cosine (mean over rows) beside those of leaving the base embedding
+    as it is (mse_identity, cosine_identity; None where the widths differ), and the penalty.
 
     Source: Schulte et al., arXiv 2410.15148, section 3 (sgd); the leave-one-out error of ridge is exact (Allen 1974).
     Time ridge O(N D (D + D') + D^3) and O(D D') per penalty and row left out; sgd O(epochs N D D'). Raises
@@ -102,37 +103,51 @@ def _checked(base: np.ndarray, tuned: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _ridge(x: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> tuple[Any, dict[str, Any]]:
     """Return the layer with the least leave-one-out error, and its penalty."""
-    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-    x, y = x - x_mean, y - y_mean
+    stays = np.eye(x.shape[1]) if x.shape == y.shape else 0.0
     with one_thread():
-        sigma, axes = np.linalg.eigh(x.T @ x)
-        sigma = np.maximum(sigma, 0)
-        crossed = axes.T @ (x.T @ y)
-        penalty, scores = best_penalty(x, y, sigma, axes, crossed, penalties)
-        weight = (axes @ (crossed / (sigma + penalty * sigma.mean())[:, None])).T
-    layer = (weight.astype(np.float32), (y_mean - weight @ x_mean).astype(np.float32))
-    return (layer,), {"penalty": penalty, "loo_mse": float(min(scores))}
+        ridge = LeaveOneOut(x, y - x if x.shape == y.shape else y, ROWS_LEFT_OUT)
+        scores = [float((ridge.errors(penalty) ** 2).mean()) for penalty in penalties]
+        penalty = float(penalties[int(np.argmin(scores))])
+        weight, bias = ridge.layer(penalty)
+    layer = ((stays + weight).astype(np.float32), bias.astype(np.float32))
+    return (layer,), {"penalty": penalty, "loo_mse": min(scores)}
 
 
-def best_penalty(
-    x: np.ndarray, y: np.ndarray, sigma: np.ndarray, axes: np.ndarray, crossed: np.ndarray, penalties: Sequence[float]
-) -> tuple[float, list[float]]:
-    """Return the penalty with the least leave-one-out error, and the mean squared error of every penalty.
+class LeaveOneOut:
+    """Ridge regression of y [N, D'] on x [N, D] with a free bias: all penalties from one eigendecomposition.
 
-    x [N, D], y [N, D'] centred; sigma, axes: eigenvalues and eigenvectors of x^T x; crossed: axes^T x^T y. Leaving out
-    a row changes its residual e to e / (1 - h), h = 1 / N + leverage, where the means are those without it as well.
+    A penalty counts in mean eigenvalues of the centred x^T x. rows: how many rows are left out in turn; of more, as
+    many spread evenly. Time O(N D (D + D') + D^3), then O(D D') per penalty and row left out. Raises DatassayError for
+    an x whose rows are all the same.
     """
-    if not sigma.max() > 0:
-        raise DatassayError("base embeddings: all rows are the same, there is nothing to map")
-    shown = np.unique(np.linspace(0, len(x) - 1, min(len(x), ROWS_LEFT_OUT)).astype(int))
-    rotated, wanted = x[shown] @ axes, y[shown]
-    scores = []
-    for penalty in penalties:
-        shrink = 1 / (sigma + penalty * sigma.mean())
-        leverage = (rotated**2) @ shrink + 1 / len(x)
-        errors = (wanted - rotated @ (shrink[:, None] * crossed)) / np.maximum(1 - leverage, 1e-12)[:, None]
-        scores.append(float((errors**2).mean()))
-    return float(penalties[int(np.argmin(scores))]), scores
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, rows: int) -> None:
+        self.means = x.mean(axis=0), y.mean(axis=0)
+        x, y = x - self.means[0], y - self.means[1]
+        self.n = len(x)
+        sigma, self.axes = np.linalg.eigh(x.T @ x)
+        self.sigma = np.maximum(sigma, 0)
+        if not self.sigma.max() > 0:
+            raise DatassayError("all embeddings are the same, there is nothing to learn from them")
+        self.crossed = self.axes.T @ (x.T @ y)
+        self.rows = np.unique(np.linspace(0, self.n - 1, min(self.n, rows)).astype(int))
+        self.rotated, self.wanted = x[self.rows] @ self.axes, y[self.rows]
+
+    def errors(self, penalty: float) -> np.ndarray:
+        """Return y less what is predicted for each row without it, [rows, D'].
+
+        Leaving out a row makes its residual e / (1 - h), h = 1 / N + leverage, its part in the means left out as well.
+        """
+        shrink = 1 / (self.sigma + penalty * self.sigma.mean())
+        leverage = (self.rotated**2) @ shrink + 1 / self.n
+        residuals = self.wanted - self.rotated @ (shrink[:, None] * self.crossed)
+        return residuals / np.maximum(1 - leverage, 1e-12)[:, None]
+
+    def layer(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return weight [D', D] and bias [D'] of the fit to all rows."""
+        shrink = 1 / (self.sigma + penalty * self.sigma.mean())
+        weight = (self.axes @ (shrink[:, None] * self.crossed)).T
+        return weight, self.means[1] - weight @ self.means[0]
 
 
 def _errors(found: EmbeddingSpaceMap, base: np.ndarray, tuned: np.ndarray) -> dict[str, float | None]:
