@@ -106,7 +106,7 @@ def _uncertain(folder: Path, quick: bool) -> dict[str, Any]:
     n, d, classes, picks = (1000, 32, 4, 20) if quick else (10_000, 384, 10, 200)
     x, _ = _clusters(n, d, 10)
     odds = np.exp(2 * np.random.default_rng(11).standard_normal((n, classes)))
-    _save(folder, features=x, probabilities=odds / odds.sum(axis=1, keepdims=True))
+    save(folder, features=x, probabilities=odds / odds.sum(axis=1, keepdims=True))
     return {"n_select": picks}
 
 
@@ -248,7 +248,7 @@ def _equal_potential(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options
 
     a, b = potential(ours), potential(peer)
     distinct = len(np.unique(ours)) == options["n_select"]
-    return _require(distinct and a <= 1.1 * b, f"distinct rows, potential {a:.1f} and {b:.1f}")
+    return require(distinct and a <= 1.1 * b, f"distinct rows, potential {a:.1f} and {b:.1f}")
 
 
 def _equal_neighbors(ours: np.ndarray, peer: np.ndarray, arrays: Arrays, options: dict[str, Any]) -> str:

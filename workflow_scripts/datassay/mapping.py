@@ -38,7 +38,8 @@ def lay_out(
     The start are the first two principal components, so that the large distances mean something; signs are fixed. Fewer
     than 8 rows keep them as their coordinates. Below 10,000 rows the gradient sums over a tree (Barnes-Hut), else it
     interpolates (Linderman et al., Nature Methods 2019; openTSNE, Policar et al., JSS 2024): time O(n d^2 + n k
-    iterations), memory O(n k). One seed and one number of threads give the same coordinates. Raises DatassayError for values that are not finite or too few neighbours.
+    iterations), memory O(n k). One seed and one number of threads give the same coordinates. Raises DatassayError for
+    values that are not finite or too few neighbours.
     """
     if points.ndim != 2 or not len(points):
         raise DatassayError(f"points: shape {points.shape}, expected a matrix with at least one row")
