@@ -45,7 +45,7 @@ wildcard_constraints:
     file="[^/]+",
     round=r"\d+",
     target=plan.names_pattern(CONFIG.datasets),
-    source=plan.names_pattern(CONFIG.datasets) + "|" + transfer_plan.BASE,
+    source=f"{plan.names_pattern(CONFIG.datasets)}|{transfer_plan.BASE}",
 
 
 def doubling(base):
