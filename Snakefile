@@ -27,6 +27,7 @@ include: "rules/pruning.smk"
 include: "rules/cleaning.smk"
 include: "rules/annotation.smk"
 include: "rules/transfer.smk"
+include: "rules/active_learning.smk"
 include: "rules/report.smk"
 
 
@@ -47,6 +48,7 @@ localrules:
     archaeology,
     annotate,
     transfer,
+    active_learning,
     report,
 
 
@@ -66,6 +68,7 @@ rule all:
         rules.archaeology.input,
         rules.annotate.input,
         rules.transfer.input,
+        rules.active_learning.input,
         rules.report.input,
         path("config_used"),
 

@@ -10,6 +10,16 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 sys.path.insert(0, str(workflow.current_basedir.join("../workflow_scripts").get_path_or_uri(secret_free=True)))
 
 from datassay import annotation_plan, plan, transfer_plan, value_plan
+from datassay.active_learning.cells import (
+    base_version,
+    learning_pairs,
+    loop_inputs,
+    loop_params,
+    minority_names,
+    run_files,
+    run_names,
+    strategy_params,
+)
 from datassay.artefacts import path
 from datassay.cleaning.cells import cleaned_cells, curve_pairs, suspicious_end
 from datassay.config import one
@@ -46,6 +56,7 @@ wildcard_constraints:
     round=r"\d+",
     target=plan.names_pattern(CONFIG.datasets),
     source=f"{plan.names_pattern(CONFIG.datasets)}|{transfer_plan.BASE}",
+    triple=r"\d+(-\d+-\d+)?",
 
 
 def doubling(base):
@@ -149,6 +160,11 @@ def cleaned_files(name):
         path(name, dataset=wildcards.dataset, model=wildcards.model, column=column, cut=cut)
         for column, cut in cleaned_cells(CONFIG, wildcards.dataset)
     ]
+
+
+def learning_inputs(wildcards):
+    """What a run of active learning reads."""
+    return loop_inputs(CONFIG, wildcards.dataset, wildcards.model, wildcards.strategy)
 
 
 def measured(name):

@@ -232,6 +232,10 @@ def check_method(kind, name):
         ),
         "strategy": (contract.test_strategies_rank_distinct_rows_and_repeat, contract.test_strategies_rank_prefixes),
         "estimator": (contract.test_estimators_give_a_finite_value_per_train_row_and_repeat,),
+        "acquisition": (
+            lambda name: contract.test_acquisitions_pick_distinct_candidates_and_repeat(name, 13),
+            contract.test_acquisitions_pick_distinct_candidates_of_equal_ones,
+        ),
         "dataset": (lambda name: methods("dataset")[name].function(),),
     }[kind]:
         function(name)

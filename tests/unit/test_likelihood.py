@@ -13,7 +13,7 @@ import pytest
 from datassay.checkpoints import Checkpoints
 from datassay.config import LanguageModel
 from datassay.errors import DatassayError
-from datassay.measures import likelihood
+from datassay.measures import _language, likelihood
 from tests.unit.tiny_bert import WORDS, words, write_tiny_bert
 
 SIZES = {
@@ -142,9 +142,9 @@ def test_the_budget_changes_rounding_only_and_no_batch_exceeds_it(
     counted.__signature__ = inspect.signature(forward)
     monkeypatch.setattr(network, "forward", counted)
     narrow: list[bool] = []
-    read = likelihood._Language._read
+    read = _language.Language._read
     monkeypatch.setattr(
-        likelihood._Language, "_read", lambda *a, **k: (narrow.append([*a, *k.values()][-1]), read(*a, **k))[1]
+        _language.Language, "_read", lambda *a, **k: (narrow.append([*a, *k.values()][-1]), read(*a, **k))[1]
     )
     found = {}
     for budget in (1, 40, 100_000):
@@ -199,7 +199,7 @@ def test_a_head_that_needs_all_places_is_run_in_full(
     forward = BertOnlyMLMHead.forward
     monkeypatch.setattr(BertOnlyMLMHead, "forward", lambda self, x: forward(self, x - x.mean(dim=1, keepdim=True)))
     whole = score(texts, folder / "bert", tmp_path)
-    monkeypatch.setattr(likelihood, "_only", None)  # what must not be reached after the first comparison
+    monkeypatch.setattr(_language, "_only", None)  # what must not be reached after the first comparison
     np.testing.assert_array_equal(whole, score(texts, folder / "bert", tmp_path))
     assert not np.allclose(whole, expected, atol=1e-2)
 

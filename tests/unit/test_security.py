@@ -100,9 +100,9 @@ def load_as_encoder(folder):
 
 
 def load_as_language_model(folder):
-    from datassay.measures.likelihood import _Language
+    from datassay.measures._language import Language
 
-    return _Language(LanguageModel(model=str(folder)))
+    return Language(LanguageModel(model=str(folder)))
 
 
 def load_as_backbone(folder):

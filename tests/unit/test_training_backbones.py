@@ -78,7 +78,7 @@ def test_backbone_learns_and_is_recorded_and_read_again(kind: str, folders, tmp_
 def test_dropout_of_the_config_reaches_every_layer(kind: str, folders) -> None:
     import torch
 
-    from datassay.training._record import _has_dropout
+    from datassay.training._dropout import _has_dropout
 
     for dropout in (0.25, 0.0):
         task = build_task(folders(kind), dropout=dropout)

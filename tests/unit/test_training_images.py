@@ -156,7 +156,7 @@ def test_passes_from_the_features_are_passes_of_the_network(
 ) -> None:
     from transformers import AutoModelForImageClassification
 
-    from datassay.training import _record
+    from datassay.training import _dropout
 
     backbone = tiny / kind
     if kind == "dropping":  # dropout inside the network: what the head reads differs from pass to pass
@@ -165,11 +165,11 @@ def test_passes_from_the_features_are_passes_of_the_network(
         model.config.hidden_dropout_prob = 0.3
         model.save_pretrained(backbone)
     settings = resnet() if kind == "ours" else finetune(backbone)
-    top_pass, used = _record._top_pass, []
-    monkeypatch.setattr(_record, "_top_pass", lambda *args: (used.append(args), top_pass(*args))[1])
+    top_pass, used = _dropout._top_pass, []
+    monkeypatch.setattr(_dropout, "_top_pass", lambda *args: (used.append(args), top_pass(*args))[1])
     quick = run(examples, settings, tmp_path)
     assert len(used) == (0 if kind == "dropping" else 3)
-    monkeypatch.setattr(_record, "_top_pass", lambda run, _: _record.predict(run, used_rows).logits)
+    monkeypatch.setattr(_dropout, "_top_pass", lambda run, _: _dropout.predict(run, used_rows).logits)
     used_rows = np.flatnonzero(examples["split"] == "train")
     np.testing.assert_allclose(run(examples, settings, tmp_path).mc_logits, quick.mc_logits, atol=1e-5)
 

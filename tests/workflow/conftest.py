@@ -66,6 +66,7 @@ class Project:
             "valuation",
             "pruning",
             "annotate",
+            "active_learning",
             "report",
             "transfer",
         }

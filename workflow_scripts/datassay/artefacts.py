@@ -25,6 +25,8 @@ _ANNOTATION = "results/{dataset}/annotation"
 _TRAINING = "results/{dataset}/training/{model}/seed{seed}"
 _CELL = "results/{dataset}/pruning/{model}/{strategy}"
 _ARCHAEOLOGY = "results/{dataset}/archaeology/{model}"
+_LEARNING = "results/{dataset}/active_learning/{model}"
+_RUN = f"{_LEARNING}/{{strategy}}/seed{{triple}}"
 _CLEANED = "results/{dataset}/cleaning/{model}/{column}/{cut}"
 
 ARTEFACTS: dict[str, Artefact] = {
@@ -361,6 +363,73 @@ ARTEFACTS: dict[str, Artefact] = {
         ),
         Artefact("detectors_csv", "results/detectors.csv", "compare_detectors", "the same as csv"),
         Artefact("detectors_figure", "results/detectors.png", "plot_detectors", "the same, drawn"),
+        Artefact(
+            "surprisal",
+            "results/{dataset}/surprisal.npy",
+            "score_surprisal",
+            "per train row and token: loss of a masked language model at the sampled places (nats), 0 elsewhere",
+            "[n, tokens]",
+            "float32",
+        ),
+        Artefact(
+            "learning_rounds",
+            f"{_RUN}/rounds.parquet",
+            "learn_actively",
+            "per training: labelled and found by class, test metrics (overall, minority, per class), steps, epochs, "
+            "size and composition of the subpool",
+        ),
+        Artefact(
+            "learning_picked",
+            f"{_RUN}/picked.parquet",
+            "learn_actively",
+            "per labelled example, in order: round (0: initial set), row, example_id, label, oracle (put into the "
+            "initial set because of its label)",
+        ),
+        Artefact(
+            "learning_subpools",
+            f"{_RUN}/subpools.parquet",
+            "learn_actively",
+            "round and row of every example of every subpool; empty where it is the whole pool",
+        ),
+        Artefact(
+            "learning_times",
+            f"{_RUN}/times.parquet",
+            "learn_actively",
+            "seconds per round and part: search, subpool, prediction, query, fit, evaluation; differ from run to run",
+        ),
+        Artefact(
+            "learning_summary",
+            f"{_RUN}/summary.json",
+            "learn_actively",
+            "normalised areas under the curves, final metrics, share of the minority found",
+        ),
+        Artefact(
+            "learning_table",
+            f"{_LEARNING}/comparison.parquet",
+            "summarise_learning",
+            "per strategy, measure and place (area, labelled size): median and quartiles over the seeds",
+        ),
+        Artefact(
+            "learning_csv",
+            f"{_LEARNING}/comparison.csv",
+            "summarise_learning",
+            "the same for people: minority F1 and minority found",
+        ),
+        Artefact("learning_latex", f"{_LEARNING}/comparison.tex", "summarise_learning", "the same as a LaTeX table"),
+        Artefact(
+            "learning_seconds",
+            f"{_LEARNING}/seconds.csv",
+            "summarise_learning",
+            "per strategy and part: seconds of a round, median and quartiles over the seeds",
+        ),
+        Artefact(
+            "learning_analysis",
+            f"{_LEARNING}/analysis.parquet",
+            "analyse_learning",
+            "per strategy, seed and round: diversity of the words of the picks, their mean entropy under a model "
+            "trained on all train rows",
+        ),
+        Artefact("learning_analysis_csv", f"{_LEARNING}/analysis.csv", "analyse_learning", "the same as csv"),
         Artefact(
             "assay",
             "results/{dataset}/assay.parquet",

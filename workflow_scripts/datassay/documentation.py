@@ -24,6 +24,7 @@ BLOCKS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("datasets[].noise", config.Noise, ""),
     ("datasets[].probes", config.Probes, "See [archaeology.md](archaeology.md)."),
     ("datasets[].probes.scores", config.ScoreFile, ""),
+    ("datasets[].imbalance", config.Imbalance, ""),
     ("encoders[]", config.Encoder, "A list; each entry is one encoder."),
     ("encoders[].index", config.Index, ""),
     ("models[] with recipe: finetune", config.Finetune, "Fine-tune a sequence classifier of transformers."),
@@ -49,6 +50,12 @@ BLOCKS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("transfer.tuned[]", config.Tuned, ""),
     ("transfer.bootstrap", config.Bootstrap, ""),
     ("transfer.ground_truth", config.GroundTruth, ""),
+    ("active_learning", config.ActiveLearning, "Runs of their own, see [active_learning.md](active_learning.md)."),
+    ("active_learning.strategies[]", config.QueryStrategy, "A list; each entry is one strategy."),
+    ("active_learning.ablations[]", config.Ablation, "A list; each value of each entry is run as a strategy."),
+    ("active_learning.initial", config.Initial, ""),
+    ("active_learning.stopping", config.Stopping, ""),
+    ("active_learning.alps", config.Surprise, ""),
     ("report", config.Report, ""),
 )
 

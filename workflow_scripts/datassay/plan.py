@@ -33,7 +33,7 @@ def main_encoder(config: Config, dataset: Dataset) -> Encoder | None:
     return next(iter(encoders_of(config, dataset)), None)
 
 
-def _fits(config: Config, model: Model, dataset: Dataset) -> bool:
+def fits(config: Config, model: Model, dataset: Dataset) -> bool:
     """Whether a model takes what a data set holds; one on vectors of a file only where the data set names them."""
     encoder = one(config.encoders, model.encoder) if model.encoder else None
     if encoder and encoder.kind == "vectors" and encoder.name not in (dataset.encoders or []):
@@ -45,7 +45,7 @@ def models_of(config: Config, dataset: Dataset) -> list[Model]:
     """Return the models whose dynamics are recorded and measured on a data set, the main one first."""
     if dataset.models is not None:
         return [one(config.models, name) for name in dataset.models]
-    return [m for m in config.models if m.assay and _fits(config, m, dataset)]
+    return [m for m in config.models if m.assay and fits(config, m, dataset)]
 
 
 def seeds_of(config: Config, dataset: Dataset) -> list[int]:

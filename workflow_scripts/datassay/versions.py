@@ -44,6 +44,10 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "score_baselines": (1, ("transfer/baselines.py", "transfer/_pooled.py", "transfer/_kernels.py")),
     "make_transfer": (1, ("transfer/jobs.py", "training")),
     "compare_rankings": (1, ("transfer/evaluation.py",)),
+    "score_surprisal": (1, ("measures/surprisal.py",)),
+    "learn_actively": (1, ("active_learning", "acquisition", "training")),
+    "summarise_learning": (1, ("active_learning/comparison.py", "reporting/learning_figures.py")),
+    "analyse_learning": (1, ("active_learning/analysis.py",)),
     "report": (3, ("reporting",)),
     "explorer": (2, ("reporting/explorer",)),
 }

@@ -1,5 +1,7 @@
 """Nearest candidates of labelled rows, each searched for once."""
 
+import time
+
 import numpy as np
 
 from datassay.errors import DatassayError
@@ -14,8 +16,9 @@ class NeighborLists:
     A list holds the nearest of all rows, candidates or not: its prefix stays right while the pool shrinks, whenever it
     was searched for. One that runs short of candidates is searched for again, twice as deep.
 
-    vectors: [N, d], may be memory-mapped (float16 or float32). index: of the same rows; None searches exactly, O(N d)
-    per row. Distances are measured exactly either way, so that both give the same lists where the index finds all.
+    vectors: [N, d], may be memory-mapped (float16 is widened in memory). index: of the same rows; None searches
+    exactly, O(N d) per row. Distances are measured exactly either way, so that both give the same lists where the index
+    finds all.
     """
 
     def __init__(self, vectors: np.ndarray, index: HnswIndex | None = None) -> None:
@@ -24,7 +27,7 @@ class NeighborLists:
             found = f"{index.settings['count']} rows by {index.settings['metric']}"
             raise DatassayError(f"index of {found}, needs one of the {len(vectors)} vectors by cosine")
         self._lists: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self.searched = 0  # rows, deeper searches included
+        self.searched, self.seconds = 0, 0.0  # rows, deeper searches included, and the time it took
 
     def nearest(self, rows: np.ndarray, k: int, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ids int64 and cosine similarities float64 [rows, min(k, candidates)], nearest first, ties by row.
@@ -52,16 +55,20 @@ class NeighborLists:
         new = np.array([row for row in rows if len(self._lists.get(int(row), ((),))[0]) < depth], np.int64)
         if not len(new):
             return
-        self.searched += len(new)
+        started = time.perf_counter()
         queries = np.asarray(self.vectors[new])
         if self.index is None:
-            found = list(zip(*exact_neighbors(queries, self.vectors, depth), strict=True))
+            ids, distances = exact_neighbors(queries, self.vectors, depth)
+            found = list(zip(ids, distances, strict=True))
         else:
-            found = [self._measured(*pair) for pair in zip(queries, self.index.query(queries, depth)[0], strict=True)]
+            found = self._measured(queries, self.index.query(queries, depth)[0])
         self._lists |= dict(zip(new.tolist(), found, strict=True))
+        self.searched += len(new)
+        self.seconds += time.perf_counter() - started
 
-    def _measured(self, query: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return ids and their distances as the exact search gives them."""
-        ids = np.sort(ids)
-        order, distances = exact_neighbors(query[None], np.asarray(self.vectors[ids]), len(ids))
-        return ids[order[0]], distances[0]
+    def _measured(self, queries: np.ndarray, ids: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the ids found for every query in the order, and with the distances, of the exact search."""
+        every = np.unique(ids)
+        order, distances = exact_neighbors(queries, np.asarray(self.vectors[every]), len(every))
+        own = [np.isin(every[row], mine) for row, mine in zip(order, ids, strict=True)]
+        return [(every[row][keep], far[keep]) for row, far, keep in zip(order, distances, own, strict=True)]

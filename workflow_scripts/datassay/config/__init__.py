@@ -7,11 +7,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from datassay.config.active_learning import (
+    Ablation,
+    ActiveLearning,
+    Initial,
+    QueryStrategy,
+    Stopping,
+    Surprise,
+)
 from datassay.config.annotation import Annotation, PoolFilters
 from datassay.config.archaeology import Probes, ScoreFile
 from datassay.config.blocks import Block, Jobs, Name, Number, canonical, one
 from datassay.config.cleaning import Cleaning, Detection
-from datassay.config.data import Columns, Dataset, Noise, SplitSettings
+from datassay.config.data import Columns, Dataset, Imbalance, Noise, SplitSettings
 from datassay.config.models import (
     RECIPES,
     Cnn,
@@ -31,6 +39,8 @@ from datassay.config.valuation import Sampling, SamplingStop, Valuation
 
 __all__ = [
     "RECIPES",
+    "Ablation",
+    "ActiveLearning",
     "Annotation",
     "Block",
     "Bootstrap",
@@ -48,7 +58,9 @@ __all__ = [
     "FinetuneImage",
     "GroundTruth",
     "Head",
+    "Imbalance",
     "Index",
+    "Initial",
     "LanguageModel",
     "Map",
     "MetaInformation",
@@ -59,12 +71,15 @@ __all__ = [
     "PoolFilters",
     "Probes",
     "Pruning",
+    "QueryStrategy",
     "Report",
     "ResNet",
     "Sampling",
     "SamplingStop",
     "ScoreFile",
     "SplitSettings",
+    "Stopping",
+    "Surprise",
     "Training",
     "Transfer",
     "Tuned",
@@ -195,6 +210,7 @@ class Config(Block):
     detection: Detection = Field(default_factory=Detection, description="comparison of detectors")
     annotation: Annotation = Field(default_factory=Annotation, description="labels by people")
     transfer: Transfer = Field(default_factory=Transfer, description="on which data set to fine-tune first")
+    active_learning: ActiveLearning = Field(default_factory=ActiveLearning, description="simulated active learning")
     report: Report = Field(default_factory=Report, description="figures and tables")
     extensions: list[str] = Field([], description="Python files with your own measures, strategies, data sets")
 

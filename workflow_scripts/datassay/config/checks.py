@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from datassay.active_learning.cells import learning_faults
 from datassay.annotation_plan import annotation_faults
 from datassay.cleaning.cells import cleaned_cells, cleaning_faults
 from datassay.config import Config, Dataset, Options
@@ -66,6 +67,7 @@ def cross_checks(config: Config) -> Iterable[tuple[str, str]]:
     yield from cleaning_faults(config)
     yield from annotation_faults(config)
     yield from transfer_faults(config)
+    yield from learning_faults(config)
 
 
 def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str | None]) -> Iterable[tuple[str, str]]:
@@ -95,8 +97,8 @@ def _dataset_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str
             if not Path(path).exists():
                 yield f"{key}.path", f"no file or folder '{path}'"
     yield from _measurable_checks(dataset, config)
-    if dataset.metric == "f1" and len(named := dataset.classes or dataset.label_names or "ab") != 2:
-        yield f"{key}.metric", f"f1 needs two classes, there are {len(named)}; macro_f1 is for any number"
+    if dataset.metric == "f1" and (count := _class_count(dataset)) != 2:
+        yield f"{key}.metric", f"f1 needs two classes, there are {count}; macro_f1 is for any number"
     if main_encoder(config, dataset) is None:
         yield f"{key}.encoders", f"no encoder of the config takes {dataset.modality}s"
     if not models_of(config, dataset):
@@ -117,6 +119,13 @@ def _probe_checks(dataset: Dataset, config: Config) -> Iterable[tuple[str, str]]
     used = [encoder for encoder in encoders_of(config, dataset) if encoder.kind == "vectors"]
     if changed and used:
         yield f"{key}.suites", f"'{changed[0]}' changes content, and encoder '{used[0].name}' has no vectors of that"
+
+
+def _class_count(dataset: Dataset) -> int:
+    """Return how many classes a data set has, as far as the config alone tells, else 2."""
+    if dataset.imbalance is not None and dataset.imbalance.rest is not None:
+        return 1 + len(dataset.imbalance.minority)
+    return len(dataset.classes or dataset.label_names or "ab")
 
 
 def _model_checks(dataset: Dataset, config: Config, encoders: Mapping[str, str | None]) -> Iterable[tuple[str, str]]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from datassay.config.archaeology import Probes
-from datassay.config.blocks import Block, Modality, Name, Share, Task
+from datassay.config.blocks import Block, Modality, Name, Number, Share, Task
 from datassay.errors import did_you_mean
 
 Split = Literal["train", "validation", "valuation", "test"]
@@ -77,6 +77,24 @@ class Noise(Block):
     seed: int = Field(0, description="seed of the noise")
 
 
+class Imbalance(Block):
+    """A rare class, natural or made of a common one."""
+
+    minority: list[str] = Field(min_length=1, description="names of the rare classes")
+    rest: str | None = Field(
+        "rest", description="name of the class that takes all others (number 0); null keeps them as they are"
+    )
+    share: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="p: keep ceil(p n / (1 - p)) train rows of every rare class, n those of all other classes; null "
+        "keeps them all",
+    )
+    test_majority: Annotated[int, Field(gt=0)] | None = Field(
+        None, description="test rows of the other classes that are kept; null keeps them all"
+    )
+    seed: int = Field(0, description="seed of which rows are kept")
+
+
 class Dataset(Block):
     """One data set: where it comes from and what is made of it."""
 
@@ -109,6 +127,7 @@ class Dataset(Block):
         "error",
         description="train rows without a label: an error, or the pool, which models predict on and never learn from",
     )
+    imbalance: Imbalance | None = Field(None, description="rare classes, for active learning")
     subsample: Annotated[int, Field(gt=0)] | None = Field(None, description="keep this many rows, stratified")
     subsample_seed: int = Field(0, description="seed of the subsample")
     split: SplitSettings = Field(default_factory=SplitSettings, description="division into splits")
@@ -178,5 +197,6 @@ class Dataset(Block):
             raise ValueError("label_names: the labels of a regression are numbers and have no names, leave it out")
         if self.probes is not None and self.task != "classification":
             raise ValueError(f"probes: need classes, task: {self.task} has none; leave probes out")
-        if self.classes is not None and self.task != "classification":
-            raise ValueError(f"classes: a {self.task.replace('_', ' ')} has none to choose, leave it out")
+        for key in ("classes", "imbalance"):
+            if getattr(self, key) is not None and self.task != "classification":
+                raise ValueError(f"{key}: a {self.task.replace('_', ' ')} has none to choose, leave it out")

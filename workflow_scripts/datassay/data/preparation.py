@@ -11,6 +11,7 @@ import numpy as np
 from datassay.config import Dataset
 from datassay.data.card import data_card
 from datassay.data.checks import check_texts, checked_ids, checked_images, checked_options
+from datassay.data.imbalance import imbalanced, minority_and_rest
 from datassay.data.labels import (
     UNKNOWN,
     check_trained,
@@ -64,6 +65,10 @@ def prepare(
     labels, given = labels[rows], splits[rows]
     splits = carve(given, strata(labels), settings.split)
     source = replace(source, table=_hidden(source.table, (splits == POOL) & (given != POOL), settings))
+    if settings.imbalance is not None:
+        rows, said = imbalanced(splits, labels, names, settings.imbalance)
+        source = replace(source, table=source.table.iloc[rows].reset_index(drop=True))
+        splits, labels, notes = splits[rows], labels[rows], [*notes, *said]
     if settings.task == "classification":
         check_trained(source, splits, labels, names)
     contents, infos = _contents(source)
@@ -112,7 +117,11 @@ def _labelled(source: Source, settings: Dataset) -> "tuple[pd.DataFrame, list[st
     names = settings.label_names or source.label_names
     if settings.task == "multiple_choice":
         return *option_labels(source, names), []
-    return keep_classes(*code_labels(source, names), settings.classes)
+    table, names, notes = keep_classes(*code_labels(source, names), settings.classes)
+    if settings.imbalance is None:
+        return table, names, notes
+    table, names, said = minority_and_rest(table, names, settings.imbalance)
+    return table, names, [*notes, *said]
 
 
 def _contents(source: Source) -> tuple[dict[str, Any], list[Any]]:

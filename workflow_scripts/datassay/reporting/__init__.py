@@ -10,6 +10,7 @@ from datassay.reporting.comparison import pruning_comparison
 from datassay.reporting.curves import pruning_curves, training_curves
 from datassay.reporting.detector_figures import cleaning_changes, detectors_figure, removal_figure
 from datassay.reporting.galleries import suspicious_gallery
+from datassay.reporting.learning_figures import learning_curves, learning_subpools, learning_times
 from datassay.reporting.map_figure import data_map
 from datassay.reporting.measure_figures import correlation, detection, distributions, value_histogram
 from datassay.reporting.style import save_figure
@@ -33,6 +34,9 @@ __all__ = [
     "final_score",
     "join_assay",
     "known_noise",
+    "learning_curves",
+    "learning_subpools",
+    "learning_times",
     "list_suspicious",
     "numeric_columns",
     "pruning_comparison",

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 
 from datassay.checkpoints import Checkpoints, stop_requested, unit_done
 from datassay.config import Training
 from datassay.data.source import TRAINED
 from datassay.training import Recording, known
+from datassay.training._dropout import dropout_logits
 from datassay.training._objective import Objective, make_objective
 from datassay.training._outputs import Outputs
 from datassay.training._recipes import prepare
-from datassay.training._trainer import Run, epochs, make_accelerator, predict, reproducible, start, torch_seed
+from datassay.training._trainer import Run, epochs, make_accelerator, predict, reproducible, start
 from datassay.training.scores import scores
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def record(
             checkpoints.drop(_state_name(epoch - KEPT_STATES))
             unit_done("epoch")
             started = time.monotonic()
-        mc_logits = _dropout_passes(run, train_rows, done[-1]["features"], checkpoints)
+        mc_logits = dropout_logits(run, train_rows, done[-1]["features"][train_rows], checkpoints)
         run.task.restore()
         parts = run.task.portable()
     return Recording(
@@ -218,52 +218,6 @@ def _resume(run: Run, checkpoints: Checkpoints) -> list[Arrays]:
             logger.info("going on after epoch %d/%d", epoch + 1, run.settings.epochs)
             return whole
     return []
-
-
-def _dropout_passes(run: Run, rows: np.ndarray, features: np.ndarray, checkpoints: Checkpoints) -> np.ndarray:
-    """Return logits [M, n, C] with dropout on and batch statistics fixed; M = 0 where there is no dropout."""
-    task, settings = run.task, run.settings
-    task.mode(training=True)
-    for module in task.model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
-    passes = settings.mc_passes if _has_dropout(task.model) else 0
-    if passes < settings.mc_passes:
-        logger.info("the network has no dropout: no dropout passes")
-    out = np.empty((passes, len(rows), run.objective.outputs), np.float32)
-    started = time.monotonic()
-    for number in range(passes):
-        name = f"dropout{number:05d}"
-        arrays = checkpoints.load(name)
-        if arrays is None:
-            torch.manual_seed(torch_seed(run.seed, "dropout pass", number))
-            arrays = {"logits": predict(run, rows).logits if task.top is None else _top_pass(run, features[rows])}
-            checkpoints.save(name, arrays)
-            unit_done("dropout_pass")
-        out[number] = arrays["logits"]
-        if time.monotonic() - started > 10 or number == passes - 1:
-            logger.info("dropout pass %d of %d", number + 1, passes)
-            started = time.monotonic()
-    return out
-
-
-def _top_pass(run: Run, features: np.ndarray) -> np.ndarray:
-    """Return logits [n, C] with dropout on of a network that is the same below its last layer in every pass."""
-    assert run.task.top is not None
-    parts = torch.from_numpy(features).to(run.accelerator.device).split(run.settings.eval_batch_size)
-    with torch.no_grad(), run.accelerator.autocast():
-        logits = torch.cat([run.task.top(part).float() for part in parts])
-    return logits.cpu().numpy() * run.objective.std + run.objective.mean
-
-
-def _has_dropout(model: nn.Module) -> bool:
-    """Whether a layer drops something now: one of its own, or a share that it hands to a function of attention."""
-    for module in model.modules():
-        shares = [module.p] if isinstance(module, nn.modules.dropout._DropoutNd) else []
-        shares += [v for name, v in vars(module).items() if "dropout" in name and isinstance(v, float)]
-        if module.training and any(share > 0 for share in shares):
-            return True
-    return False
 
 
 def _progress(

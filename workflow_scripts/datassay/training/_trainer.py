@@ -91,7 +91,10 @@ def learning_rate(step: int, steps: int, settings: Training) -> float:
 
 @dataclass(frozen=True)
 class Run:
-    """A model in training, and all that the loop needs to know of it."""
+    """A model in training, and all that the loop needs to know of it.
+
+    seed: of initialisation, dropout and augmentation, order_seed: of the order of the data.
+    """
 
     task: Task
     optimizer: torch.optim.Optimizer
@@ -99,34 +102,48 @@ class Run:
     objective: Objective
     settings: Training
     seed: int
+    order_seed: int
 
 
-def start(build: Build, accelerator: Accelerator, objective: Objective, settings: Training, seed: int) -> Run:
-    """Return a freshly initialised model, ready to be trained."""
+def start(
+    build: Build,
+    accelerator: Accelerator,
+    objective: Objective,
+    settings: Training,
+    seed: int,
+    order_seed: int | None = None,
+) -> Run:
+    """Return a freshly initialised model, ready to be trained; order_seed: None for the seed of all else."""
     torch.manual_seed(torch_seed(seed, "initialisation"))
     task = build(accelerator.device)
-    return Run(task, make_optimizer(task.model, settings), accelerator, objective, settings, seed)
+    optimizer = make_optimizer(task.model, settings)
+    return Run(task, optimizer, accelerator, objective, settings, seed, seed if order_seed is None else order_seed)
 
 
-def epochs(run: Run, rows: np.ndarray, first: int = 0, kept: Outputs | None = None) -> Iterator[tuple[int, float]]:
+def epochs(
+    run: Run, rows: np.ndarray, first: int = 0, kept: Outputs | None = None, steps: int | None = None
+) -> Iterator[tuple[int, float]]:
     """Train epoch after epoch from `first` (0 = the first) on `rows`; yield (epoch, mean loss) after each one.
 
-    kept: takes what the model said of every row when it learnt from it in that epoch.
+    kept: takes what the model said of every row when it learnt from it in that epoch. steps: how many in all, in the
+    place of whole epochs of the settings; the last epoch may then be cut short.
     """
     task, settings = run.task, run.settings
     targets = run.objective.targets(run.accelerator.device)
     per_epoch = math.ceil(len(_plan(run, rows, 0)) / settings.accumulation)
+    total_steps = settings.epochs * per_epoch if steps is None else steps
     micro_batch = settings.batch_size
-    for epoch in range(first, settings.epochs):
+    for epoch in range(first, math.ceil(total_steps / per_epoch)):
         torch.manual_seed(torch_seed(run.seed, "dropout", epoch))
         rng = generator(run.seed, "augmentation", epoch)
         task.mode(training=True)
         order = _plan(run, rows, epoch)
         total, seen, spoken = 0.0, 0, time.monotonic()
-        for step in range(per_epoch):
+        done = epoch * per_epoch
+        for step in range(min(per_epoch, total_steps - done)):
             group = order[step * settings.accumulation : (step + 1) * settings.accumulation]
             for options in run.optimizer.param_groups:
-                options["lr"] = learning_rate(epoch * per_epoch + step, settings.epochs * per_epoch, settings)
+                options["lr"] = learning_rate(done + step, total_steps, settings)
             loss, micro_batch = _gradient(run, targets, group, micro_batch, rng, kept)
             _check_loss(loss, settings, epoch, step)
             if settings.clip_norm is not None:
@@ -137,13 +154,13 @@ def epochs(run: Run, rows: np.ndarray, first: int = 0, kept: Outputs | None = No
             total, seen = total + loss * size, seen + size
             if time.monotonic() - spoken > SECONDS_BETWEEN_LINES:
                 spoken = time.monotonic()
-                where = (epoch + 1, settings.epochs, step + 1, per_epoch)
+                where = (epoch + 1, math.ceil(total_steps / per_epoch), step + 1, per_epoch)
                 logger.info("epoch %d/%d: step %d of %d, loss %.3f", *where, total / seen)
         yield epoch, total / seen
 
 
 def _plan(run: Run, rows: np.ndarray, epoch: int) -> list[np.ndarray]:
-    return batches(rows, run.settings.batch_size, generator(run.seed, "order", epoch), run.task.lengths)
+    return batches(rows, run.settings.batch_size, generator(run.order_seed, "order", epoch), run.task.lengths)
 
 
 def _gradient(

@@ -1,0 +1,1 @@
+"""Active learning on a pool whose labels are known: the loop, what it records, and how strategies compare."""
