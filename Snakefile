@@ -21,6 +21,7 @@ include: "rules/embedding.smk"
 include: "rules/training.smk"
 include: "rules/meta_information.smk"
 include: "rules/archaeology.smk"
+include: "rules/applications.smk"
 include: "rules/map.smk"
 include: "rules/valuation.smk"
 include: "rules/pruning.smk"
@@ -49,6 +50,11 @@ localrules:
     annotate,
     transfer,
     active_learning,
+    noise_detection,
+    noise_correction,
+    minority_groups,
+    prioritised_training,
+    ood_detection,
     report,
 
 
@@ -69,6 +75,7 @@ rule all:
         rules.annotate.input,
         rules.transfer.input,
         rules.active_learning.input,
+        [application_files(name) for name in CONFIG.archaeology.applications],
         rules.report.input,
         path("config_used"),
 

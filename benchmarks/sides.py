@@ -266,6 +266,25 @@ def hnsw_hnswlib() -> Side:
     return ["hnswlib", "numpy"], run
 
 
+def categories_datassay() -> Side:
+    from datassay.archaeology import assign_categories
+
+    def run(a: dict[str, np.ndarray], k: int) -> np.ndarray:
+        return assign_categories(a["trajectories"], a["probe_trajectories"], a["probe_categories"], k)[1]
+
+    return ["numpy"], run
+
+
+def categories_sklearn() -> Side:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    def run(a: dict[str, np.ndarray], k: int) -> np.ndarray:
+        model = KNeighborsClassifier(k, algorithm="brute").fit(a["probe_trajectories"], a["probe_categories"])
+        return model.predict_proba(a["trajectories"])
+
+    return ["scikit-learn", "numpy"], run
+
+
 def training_dynamics_datassay() -> Side:
     from datassay.measures import training_dynamics
 

@@ -20,6 +20,7 @@ from datassay.active_learning.cells import (
     run_names,
     strategy_params,
 )
+from datassay.archaeology.treatments import TREATMENTS
 from datassay.artefacts import path
 from datassay.cleaning.cells import cleaned_cells, curve_pairs, suspicious_end
 from datassay.config import one
@@ -57,6 +58,8 @@ wildcard_constraints:
     target=plan.names_pattern(CONFIG.datasets),
     source=f"{plan.names_pattern(CONFIG.datasets)}|{transfer_plan.BASE}",
     triple=r"\d+(-\d+-\d+)?",
+    application="|".join(TREATMENTS),
+    treatment="|".join(sorted({name for names in TREATMENTS.values() for name in names})),
 
 
 def doubling(base):
@@ -165,6 +168,22 @@ def cleaned_files(name):
 def learning_inputs(wildcards):
     """What a run of active learning reads."""
     return loop_inputs(CONFIG, wildcards.dataset, wildcards.model, wildcards.strategy)
+
+
+def treated_inputs(wildcards):
+    """What a treated model is trained from, and what says how it is treated."""
+    place = {"dataset": wildcards.dataset, "model": wildcards.model}
+    retrained = plan.retrain_model(CONFIG, wildcards.model).name
+    told = {"family": path("family", **place, family=plan.ARCHAEOLOGY), "trajectories": path("trajectories", **place)}
+    return told | model_inputs(wildcards.dataset, retrained)
+
+
+def application_files(application):
+    """Table and figure of an application, on every data set that it makes sense for."""
+    pairs = plan.application_pairs(CONFIG, application)
+    name = {"noise_detection": "noise_detection", "ood_detection": "outside"}.get(application, "treatments")
+    files = [path(name, dataset=d, model=m, application=application) for d, m in pairs]
+    return files + [path("figure", dataset=d, model=m, figure=application) for d, m in pairs]
 
 
 def measured(name):

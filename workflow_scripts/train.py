@@ -5,30 +5,10 @@ from datassay.step import step
 with step(snakemake) as job:
     from pathlib import Path
 
-    from datassay.checkpoints import Checkpoints, fingerprint
-    from datassay.config import training_settings
-    from datassay.storage import load_array, load_json, load_table, save_array, save_table
-    from datassay.training import train
+    from datassay.checkpoints import fingerprint
+    from datassay.training.jobs import train_job
 
     seed = int(job.wildcards.seed)
-    files = [Path(file) for file in job.input]
-    key = fingerprint(*files, dict(job.params.items()), seed, job.threads)
-    progress = Checkpoints(Path(job.output.logits).parent, key)
-    card = load_json(job.input.card)
-    vectors = load_array(job.input.vectors) if job.input.get("vectors") else None
-    recording = train(
-        load_table(job.input.examples),
-        vectors,
-        card["label_names"],
-        training_settings(job.params.settings),
-        seed,
-        progress,
-        card["task"],
-    )
-    save_array(job.output.logits, recording.logits)
-    save_array(job.output.features, recording.features)
-    save_array(job.output.feature_norms, recording.feature_norms)
-    save_array(job.output.mc_logits, recording.mc_logits)
-    save_table(job.output.metrics, recording.metrics.assign(seed=seed))
-    recording.save_model(job.output.model)
-    progress.clear()
+    key = fingerprint(*map(Path, job.input), dict(job.params.items()), seed, job.threads)
+    files, outputs = dict(job.input.items()), dict(job.output.items())
+    train_job(files, job.params.settings, seed, outputs, key, processes=job.resources.get("gpu", 0))

@@ -18,7 +18,8 @@ from datassay.validation import read_yaml, validate
 
 FOLDER = Path(__file__).parents[2] / "resources/presets"
 OF_FILES = {"cats_dogs", "annotation"}  # not on the hub; tested with what they are for
-NAMES = sorted({path.stem for path in FOLDER.glob("*.yaml")} - OF_FILES)
+ARCHAEOLOGY = {"archaeology_cifar10", "archaeology_cifar100", "archaeology_imagenet"}  # another recipe; tested below
+NAMES = sorted({path.stem for path in FOLDER.glob("*.yaml")} - OF_FILES - ARCHAEOLOGY)
 GLUE = {"train": 1, "validation": 1, "test": -1}
 # What the hub has: columns in order (t text, i image, a number of classes, f a number from 0 to 5, o answer "1" or "2"),
 # splits with 1 where labels are shown, and otherwise what stands in their place.
@@ -173,3 +174,29 @@ def test_annotation_is_tried_without_network() -> None:
     (dataset,) = config.datasets
     assert config.annotation.datasets == [dataset.name] and dataset.source.startswith("builtin:")
     assert dataset.split.pool > 0.5 and not config.pruning.strategies
+
+
+@pytest.mark.parametrize("name", sorted(ARCHAEOLOGY))
+def test_presets_of_archaeology_are_the_authors_recipe(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "archaeology_imagenet":
+        for folder in ("train", "val"):
+            (tmp_path / "resources/imagenet" / folder).mkdir(parents=True)
+        (tmp_path / "resources/imagenet-cscores-with-filename.npz").touch()
+        monkeypatch.chdir(tmp_path)
+    config = preset(name)
+    (dataset,), (model,) = config.datasets, [m for m in config.models if m.name == "resnet50"]
+    imagenet = dataset.name == "imagenet"
+    assert (model.epochs, model.batch_size) == ((100, 256) if imagenet else (150, 128))
+    assert (model.optimizer, model.learning_rate, model.momentum) == ("sgd", 0.1, 0.9)
+    assert (model.weight_decay, model.schedule, model.warmup, model.dropout) == (1e-4, "cosine", 0, 0)
+    assert model.augment and model.clip_norm is None and config.seeds == [3]
+    assert (dataset.probes.size, dataset.probes.seed, dataset.probes.reference) == (500, 3, 0.5)
+    assert plan.options_of(config, "measure", "archaeology") == {"by_class": False, "k": 20, "seeds": "concatenated"}
+    assert plan.probed_pairs(config) == [(dataset.name, "resnet50")]
+    if imagenet:
+        assert not model.pretrained and model.gpu == 4 and model.dynamics_type == "float16" and model.image_size == 224
+    else:
+        assert (model.widths, model.depths, model.block) == ([64, 128, 256, 512], [3, 4, 6, 3], "bottleneck")
+        assert model.stem_stride == 1 and model.padding == "reflect" and re.fullmatch(r"[0-9a-f]{40}", dataset.revision)

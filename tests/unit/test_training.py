@@ -411,16 +411,35 @@ def test_batches_hold_every_row_once_and_similar_lengths() -> None:
     assert (np.diff(lengths[longest_first]) <= 0).all() and sorted(longest_first) == list(rows)
 
 
+def test_logits_in_float16_and_those_that_stay_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datassay.training import _record
+
+    examples = text_examples()
+    vectors = some_vectors(examples)
+    plain = run(examples, vectors, head(), tmp_path)
+    half = run(examples, vectors, head(dynamics_type="float16"), tmp_path)
+    assert half.logits.dtype == np.float16
+    np.testing.assert_array_equal(half.logits, plain.logits.astype(np.float16))
+    monkeypatch.setattr(_record, "MOST_LOGITS", 1)
+    mapped = train(examples, vectors, NAMES, head(), 0, Checkpoints(tmp_path, "disk"))
+    assert isinstance(mapped.logits, np.memmap) and same(mapped, plain)
+    pd.testing.assert_frame_equal(mapped.metrics, plain.metrics)
+    again = train(examples, vectors, NAMES, head(), 0, Checkpoints(tmp_path, "disk"))
+    assert same(again, plain)
+
+
 def test_ragged_rows_are_padded() -> None:
     ragged = Ragged([[1, 2, 3], [4], [5, 6]])
     assert ragged.padded(np.array([2, 0, 1]), 9).tolist() == [[5, 6, 9], [1, 2, 3], [4, 9, 9]]
 
 
 def test_augmentation_shifts_and_flips() -> None:
+    import torch
+
     from datassay.training._small_images import augmented, pixel_statistics
 
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
-    found = augmented(images, generator(0, "a"))
+    found = augmented(torch.from_numpy(images), generator(0, "a")).numpy()
     assert found.shape == images.shape and found.dtype == np.uint8
     for before, after in zip(images, found, strict=True):
         padded = np.pad(before, ((1, 1), (1, 1), (0, 0)), mode="edge")

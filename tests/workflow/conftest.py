@@ -65,6 +65,7 @@ class Project:
             "map",
             "valuation",
             "pruning",
+            "archaeology",
             "annotate",
             "active_learning",
             "report",

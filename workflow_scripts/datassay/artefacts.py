@@ -245,6 +245,38 @@ ARTEFACTS: dict[str, Artefact] = {
             "image path",
         ),
         Artefact(
+            "noise_detection",
+            f"{_ARCHAEOLOGY}/noise_detection.csv",
+            "detect_noise",
+            "AUROC, average precision and precision at the noise rate of MAP-D and other detectors of wrong labels",
+        ),
+        Artefact(
+            "treated",
+            f"{_ARCHAEOLOGY}/{{application}}/{{treatment}}.parquet",
+            "retrain_treated",
+            "per seed (prioritised_training: and epoch): rows kept, test and validation metrics, facts of the "
+            "treatment",
+        ),
+        Artefact(
+            "treatments",
+            f"{_ARCHAEOLOGY}/{{application}}/comparison.csv",
+            "compare_treatments",
+            "per treatment and metric of the test split: mean and deviation over seeds, difference to the first",
+        ),
+        Artefact(
+            "outside_scores",
+            f"{_ARCHAEOLOGY}/ood_detection/scores.parquet",
+            "detect_outside",
+            "example_id, suite (inside: test rows) and the score of every method, high = out of distribution; the rows "
+            "of the reference are left out",
+        ),
+        Artefact(
+            "outside",
+            f"{_ARCHAEOLOGY}/ood_detection/comparison.csv",
+            "detect_outside",
+            "AUROC and average precision of every method, for every suite",
+        ),
+        Artefact(
             "probe_evaluation",
             f"{_ARCHAEOLOGY}/evaluation.json",
             "evaluate_probes",

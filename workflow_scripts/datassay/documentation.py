@@ -40,6 +40,7 @@ BLOCKS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("valuation.sampling", config.Sampling, "A unit is a permutation; of banzhaf and ame 100 subsets."),
     ("valuation.sampling.stop", config.SamplingStop, ""),
     ("pruning", config.Pruning, ""),
+    ("archaeology", config.Archaeology, "See [archaeology.md](archaeology.md)."),
     ("cleaning", config.Cleaning, ""),
     ("detection", config.Detection, ""),
     ("annotation", config.Annotation, "See [annotation.md](annotation.md)."),

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from datassay.artefacts import path
 from datassay.config import Config, Dataset, Encoder, Model, canonical, one
+from datassay.config.archaeology import STRANGE
 from datassay.errors import DatassayError, did_you_mean
 from datassay.registry import UNSUITED, Kind, Method, method, methods
 from datassay.selection.pruning import ratio_text
@@ -291,6 +292,20 @@ def probed(config: Config) -> list[str]:
 def probed_pairs(config: Config) -> list[tuple[str, str]]:
     """Return every (data set, model) whose trajectories are compared with those of probes."""
     return [(dataset, model) for dataset, model in pairs(config) if dataset in probed(config)]
+
+
+def application_pairs(config: Config, application: str) -> list[tuple[str, str]]:
+    """Return those of `probed_pairs` whose data set has what an application of archaeology reads."""
+    wanted = []
+    for dataset, model in probed_pairs(config):
+        settings = one(config.datasets, dataset)
+        suites = set(settings.probes.suites)
+        suited = {
+            "minority_groups": settings.columns.group is not None,
+            "ood_detection": bool(suites & set(STRANGE)) and settings.probes.unseen != 0,
+        }.get(application, "random_outputs" in suites and bool(suites & {"typical", "ordinary"}))
+        wanted += [(dataset, model)] * suited
+    return wanted
 
 
 def planting_inputs(config: Config, dataset_name: str) -> dict[str, str]:

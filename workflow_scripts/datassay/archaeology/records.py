@@ -8,9 +8,10 @@ import numpy as np
 from datassay.archaeology.assignment import across_seeds, normalised_by_class
 from datassay.archaeology.evaluation import evaluate
 from datassay.archaeology.trajectories import loss_trajectories
+from datassay.archaeology.treatments import Treatment, treatment
 from datassay.measures.archaeology import CATEGORIES, SHARE, categories, planted
 from datassay.stages import split_rows
-from datassay.storage import PathLike, load_member
+from datassay.storage import PathLike, load_member, load_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,16 @@ def load_trajectories(file: PathLike) -> dict[str, np.ndarray]:
     """Load what `trajectory_arrays` returned."""
     names = [f"{part}_{what}" for part in ("train", *HALVES) for what in ("loss", "right", "label")]
     return {name: load_member(file, name) for name in [*names, *(f"{half}_suite" for half in HALVES)]}
+
+
+def load_treatment(
+    name: str, examples: "pd.DataFrame", files: Mapping[str, str], settings: Mapping[str, Any]
+) -> Treatment:
+    """Return a treatment of the train rows of some examples. files: family and trajectories."""
+    rows = split_rows(examples, "train")
+    family = load_table(files["family"], rows=len(rows))
+    groups = examples["group"].to_numpy(object)[rows] if "group" in examples else None
+    return treatment(name, family, groups, load_member(files["trajectories"], "train_loss", rows=len(rows)), settings)
 
 
 def category_table(

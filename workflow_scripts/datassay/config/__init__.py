@@ -16,7 +16,7 @@ from datassay.config.active_learning import (
     Surprise,
 )
 from datassay.config.annotation import Annotation, PoolFilters
-from datassay.config.archaeology import Probes, ScoreFile
+from datassay.config.archaeology import Archaeology, Probes, ScoreFile
 from datassay.config.blocks import Block, Jobs, Name, Number, canonical, one
 from datassay.config.cleaning import Cleaning, Detection
 from datassay.config.data import Columns, Dataset, Imbalance, Noise, SplitSettings
@@ -42,6 +42,7 @@ __all__ = [
     "Ablation",
     "ActiveLearning",
     "Annotation",
+    "Archaeology",
     "Block",
     "Bootstrap",
     "ByColumn",
@@ -206,6 +207,7 @@ class Config(Block):
     map: Map = Field(default_factory=Map, description="maps")
     valuation: Valuation = Field(default_factory=Valuation, description="data values")
     pruning: Pruning = Field(default_factory=Pruning, description="pruning")
+    archaeology: Archaeology = Field(default_factory=Archaeology, description="metadata archaeology")
     cleaning: Cleaning = Field(default_factory=Cleaning, description="cleaning")
     detection: Detection = Field(default_factory=Detection, description="comparison of detectors")
     annotation: Annotation = Field(default_factory=Annotation, description="labels by people")

@@ -12,6 +12,29 @@ Suite = Literal[
 STRANGE: tuple[Suite, ...] = ("out_of_distribution", "random_inputs")  # suites whose content is not that of a row
 
 
+Application = Literal["noise_detection", "noise_correction", "minority_groups", "prioritised_training", "ood_detection"]
+
+
+class Archaeology(Block):
+    """What is done with what the probes tell. Each application is a target of its own."""
+
+    applications: list[Application] = Field(
+        ["noise_detection"], description="those that a plain `snakemake` does too, on data sets with probes"
+    )
+    drop_above: Share = Field(
+        0.5, description="rows whose noise_share is above it are dropped (noise_correction) or not preferred"
+    )
+    candidates: Annotated[int, Field(ge=2)] = Field(
+        4, description="prioritised_training: rows that a step chooses from, for every one it takes"
+    )
+    group_reference: Annotated[int, Field(ge=1)] = Field(
+        50, description="minority_groups: train rows of every group whose group may be looked at"
+    )
+    top_logits: Annotated[int, Field(ge=1)] = Field(10, description="ood_detection: logits of an epoch, highest first")
+    k: Annotated[int, Field(ge=1)] = Field(20, description="minority_groups, ood_detection: nearest rows that vote")
+    seed: int = Field(0, description="seed of the references of minority_groups and ood_detection")
+
+
 class ScoreFile(Block):
     """Published or own scores that say which train rows are typical."""
 

@@ -33,6 +33,7 @@ class Columns(Block):
     )
     id: str | None = Field(None, description="unique id; without it ids are made from file and row")
     split: str | None = Field(None, description="names the split of each row; see `split.names`")
+    group: str | None = Field(None, description="group of the example (class and background, say), for minority_groups")
     true_label: str | None = Field(None, description="correct label where known, used only to score noise detection")
 
 

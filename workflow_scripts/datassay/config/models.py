@@ -114,10 +114,15 @@ class Training(Block):
         description="logits of train rows per epoch: eval: of the model after the epoch, at the price of one pass over "
         "them; online: those that training itself computed (dropout on), but for the last epoch",
     )
+    dynamics_type: Literal["float32", "float16"] = Field(
+        "float32", description="number type of the recorded logits; float16 halves the largest file"
+    )
     mc_passes: Annotated[int, Field(ge=0)] = Field(10, description="forward passes with dropout after training")
     precision: Literal["auto", "float32", "bf16"] = Field("auto", description="auto: bf16 where the GPU has it")
     threads: Annotated[int, Field(gt=0)] = Field(1, description="CPU threads; the last bits of results depend on it")
-    gpu: Annotated[int, Field(ge=0)] = Field(0, description="GPUs the job asks for")
+    gpu: Annotated[int, Field(ge=0)] = Field(
+        0, description="GPUs the job asks for; recording uses several of one machine, each for a part of every batch"
+    )
 
     @property
     def modality(self) -> Modality | None:
@@ -167,6 +172,7 @@ class SmallImages(Training):
     image_size: Annotated[int, Field(gt=0)] = Field(32, description="side in pixels that images are resized to")
     dropout: Share = Field(0.2, description="dropout before the classifier")
     augment: bool = Field(False, description="random shift and horizontal flip while training, never while recording")
+    padding: Literal["edge", "reflect"] = Field("edge", description="what appears at the border of a shifted image")
 
     @property
     def modality(self) -> Modality:
@@ -214,6 +220,7 @@ class FinetuneImage(Training):
 
     recipe: Literal["finetune_image"]
     backbone: str = Field(description="image model of transformers: a hub name or a local folder")
+    pretrained: bool = Field(True, description="false: the shape of the backbone with random weights, from nothing")
     revision: str | None = Field(None, description="commit of the hub model to pin")
     epochs: Annotated[int, Field(gt=0)] = Field(4, description="passes over the train split; each one is recorded")
     learning_rate: Annotated[Number, Field(gt=0)] = Field(1e-4, description="peak learning rate")

@@ -10,7 +10,7 @@ import numpy as np
 
 from datassay.config import Dataset
 from datassay.data.card import data_card
-from datassay.data.checks import check_texts, checked_ids, checked_images, checked_options
+from datassay.data.checks import check_texts, checked_ids, checked_images, checked_options, is_missing
 from datassay.data.imbalance import imbalanced, minority_and_rest
 from datassay.data.labels import (
     UNKNOWN,
@@ -158,4 +158,6 @@ def _arrange(
         columns["true_label"] = true
     columns["is_noisy"] = known_wrong(label, true) if true is not None else np.zeros(len(label), dtype=bool)
     columns["is_probe"] = np.zeros(len(label), dtype=bool)
+    if "group" in table:
+        columns["group"] = [None if is_missing(group) else str(group) for group in table["group"]]
     return pd.DataFrame({**columns, **contents})

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Unit = Literal["line", "row", "file"]
-ROLES = ("text", "text_b", "options", "image", "label", "true_label", "id", "split")
+ROLES = ("text", "text_b", "options", "image", "label", "true_label", "id", "split", "group")
 POOL = "pool"
 SPLITS = ("train", "validation", "valuation", "test", POOL)
 PROBE, UNSEEN = "probe", "unseen"  # planted, never named by a source: learnt with the train rows, and never learnt

@@ -145,7 +145,7 @@ def _about_examples(examples: "pd.DataFrame", label_names: Sequence[str]) -> "pd
     about["true_label"] = _named(true, label_names)
     for name in ("is_noisy", "is_probe"):
         about[name] = examples[name].fillna(False).astype(bool) if name in examples else False
-    for name in ("text", "text_b"):
+    for name in ("group", "text", "text_b"):
         if name in examples:
             about[name] = examples[name]
     if "options" in examples:

@@ -14,18 +14,20 @@ import numpy as np
 from datassay.checkpoints import Checkpoints
 from datassay.config import Training
 from datassay.errors import DatassayError
+from datassay.training.guidance import Guidance
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Recording", "retrain", "train", "tune"]
+__all__ = ["Guidance", "Recording", "retrain", "train", "tune"]
 
 
 @dataclass(frozen=True)
 class Recording:
     """What one training run leaves. N: all rows, n: train rows, both in the order of examples.
 
-    logits: float32 [E, N, C] after every epoch; multiple choice: one per option; regression: the predicted number, on
+    logits: float32 (or float16, as `dynamics_type` says) [E, N, C] after every epoch, memory-mapped where they are more
+    than 4 GiB; multiple choice: one per option; regression: the predicted number, on
     the scale of the labels (C = 1). features: float32 [N, d], input of the last linear layer after the last epoch;
     multiple choice: that of the option under the label, of the predicted one where there is none. feature_norms:
     float32 [E, N], Euclidean norm of that input after every epoch. mc_logits: float32 [M, n, C], after the last epoch,
@@ -92,19 +94,28 @@ def retrain(
     kept_rows: np.ndarray | None = None,
     task: str = "classification",
     checkpoints: Checkpoints | None = None,
+    guidance: Guidance | None = None,
+    every_epoch: bool = False,
+    by_group: bool = False,
 ) -> list[dict[str, float]]:
     """Train from scratch on some of the train rows, once per seed, without recording.
 
-    kept_rows: positions among the train rows (0..n-1; probes are none), None for all of them. The rest as in `train`,
-    with the same loop. Returns one dict per seed: seed, n_kept, every metric of `scores` on the test split after the
-    last epoch, and the same of the validation split with the prefix validation_; NaN where a split has no labelled
-    rows. Nothing is chosen on any split. checkpoints: keep the result of every seed, and on SIGTERM the epoch of the
-    one under way, so that a killed call goes on with the same numbers. Raises DatassayError as `train`, and for
-    kept_rows outside the train rows or without a label.
+    kept_rows: positions among the train rows (0..n-1; probes are none), None for all of them. guidance: of the rows
+    that are trained on, in their order. The rest as in `train`, with the same loop.
+
+    Returns one dict per seed: seed, n_kept, every metric of `scores` on the test split after the last epoch, and the
+    same of the validation split with the prefix validation_; NaN where a split has no labelled rows. Nothing is chosen
+    on any split. every_epoch: one dict per seed and epoch (with the key epoch, from 1) instead. by_group: add the
+    accuracies of `group_scores` on the test split, by the column `group`. checkpoints: keep the result of every seed,
+    and on SIGTERM the epoch of the one under way, so that a killed call goes on with the same numbers.
+    Raises DatassayError as `train`, for kept_rows outside the train rows or without a label, and for guidance of
+    another task than classification.
     """
-    from datassay.training._record import evaluate_seeds
+    from datassay.training._evaluate import evaluate_seeds
 
     labels = _checked_labels(examples, vectors, label_names, settings, task)
+    if guidance is not None and task != "classification":
+        raise DatassayError(f"guidance: for a classification only, the task is {task}")
     train_rows = np.flatnonzero((examples["split"] == "train").to_numpy())
     if kept_rows is not None:
         kept_rows = np.sort(np.asarray(kept_rows, dtype=np.int64))
@@ -113,7 +124,8 @@ def retrain(
         train_rows = train_rows[kept_rows]
         if not known(labels, task)[train_rows].any():
             raise DatassayError(f"kept_rows: none of the {len(train_rows)} rows has a label")
-    return evaluate_seeds(examples, vectors, labels, label_names, settings, seeds, train_rows, task, checkpoints)
+    more = (guidance, every_epoch, by_group)
+    return evaluate_seeds(examples, vectors, labels, label_names, settings, seeds, train_rows, task, checkpoints, *more)
 
 
 def tune(

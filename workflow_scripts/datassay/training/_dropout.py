@@ -9,6 +9,7 @@ from torch import nn
 
 from datassay.checkpoints import Checkpoints, unit_done
 from datassay.training._trainer import SECONDS_BETWEEN_LINES, Run, predict, torch_seed
+from datassay.training.parallel import agree_to_stop, is_first
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,9 @@ def dropout_logits(
             torch.manual_seed(torch_seed(run.seed, "dropout pass", number))
             arrays = {"logits": predict(run, rows).logits if task.top is None else _top_pass(run, features)}
             if checkpoints is not None:
-                checkpoints.save(name, arrays)
+                if is_first():
+                    checkpoints.save(name, arrays)
+                agree_to_stop(run.accelerator)
                 unit_done("dropout_pass")
         out[number] = arrays["logits"]
         if time.monotonic() - started > SECONDS_BETWEEN_LINES or (checkpoints is not None and number == passes - 1):

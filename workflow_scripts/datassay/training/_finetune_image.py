@@ -112,7 +112,9 @@ def standardised(images: torch.Tensor, form: ImageFormat, view: torch.Tensor | N
 
 
 def _classifier(source: str, config: Any, settings: FinetuneImage) -> Any:
-    """Return the pretrained model with a new last layer; warn of other weights that start at random."""
+    """Return the pretrained model with a new last layer, or random weights; warn of others that start at random."""
+    if not settings.pretrained:
+        return AutoModelForImageClassification.from_config(config)
     with loading(settings.backbone):
         model, report = AutoModelForImageClassification.from_pretrained(
             source,

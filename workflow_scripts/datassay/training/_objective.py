@@ -45,6 +45,16 @@ class Objective:
             return mse_loss(logits[:, 0], wanted, reduction="sum")
         return cross_entropy(logits, wanted, reduction="sum")
 
+    def guided_loss(
+        self, logits: torch.Tensor, wanted: torch.Tensor, weights: torch.Tensor | None, doubts: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return the summed loss with weights [n] of the rows and doubts [n] about their labels; see `Guidance`."""
+        losses = cross_entropy(logits, wanted, reduction="none")
+        if doubts is not None:
+            said = -(logits.detach().softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1)
+            losses = (1 - doubts) * losses + doubts * said
+        return (losses if weights is None else weights * losses).sum()
+
     def chosen(self, rows: np.ndarray, logits: torch.Tensor) -> torch.Tensor:
         """Return the number of the option under the label, of the predicted one where there is no label; int64 [n]."""
         labels = torch.from_numpy(self.labels[rows]).to(logits.device)

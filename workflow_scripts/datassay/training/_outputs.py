@@ -11,17 +11,17 @@ from datassay.training._recipes import Inputs, Task
 
 
 class Outputs:
-    """Arrays of n rows, to be filled in any order: logits [n, C], norms [n] and, with a width, features [n, width].
+    """Arrays of n rows, 0 at first, to be filled in any order.
 
-    logits stand on the scale of the labels; features are the inputs of the last linear layer, norms their Euclidean
-    norms. All float32.
+    logits [n, C], norms [n] and, with a width, features [n, width], all float32: logits stand on the scale of the
+    labels; features are the inputs of the last linear layer, norms their Euclidean norms.
     """
 
     def __init__(self, rows: np.ndarray, objective: Objective, width: int = 0) -> None:
         self.rows, self.objective = rows, objective
-        self.logits = np.empty((len(rows), objective.outputs), np.float32)
-        self.norms = np.empty(len(rows), np.float32)
-        self.features = np.empty((len(rows), width), np.float32) if width else None
+        self.logits = np.zeros((len(rows), objective.outputs), np.float32)
+        self.norms = np.zeros(len(rows), np.float32)
+        self.features = np.zeros((len(rows), width), np.float32) if width else None
         self._place = np.empty(rows.max(initial=-1) + 1, np.int64)
         self._place[rows] = np.arange(len(rows))
 

@@ -1,6 +1,5 @@
 """Running the loop with and without recording, and going on after a kill."""
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -9,15 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from datassay.checkpoints import Checkpoints, stop_requested, unit_done
+from datassay.checkpoints import Checkpoints, unit_done
 from datassay.config import Training
 from datassay.data.source import TRAINED
+from datassay.errors import DatassayError
 from datassay.training import Recording, known
 from datassay.training._dropout import dropout_logits
 from datassay.training._objective import Objective, make_objective
 from datassay.training._outputs import Outputs
 from datassay.training._recipes import prepare
 from datassay.training._trainer import Run, epochs, make_accelerator, predict, reproducible, start
+from datassay.training.parallel import agree_to_stop, is_first, sum_outputs
 from datassay.training.scores import scores
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEPT_STATES = 2
+MOST_LOGITS = 4 << 30  # bytes of all epochs kept in memory while training
 LEADING = {"classification": "accuracy", "multiple_choice": "accuracy", "regression": "pearson"}  # in the log
 Arrays = dict[str, np.ndarray]
 
@@ -40,11 +42,13 @@ def record(
     checkpoints: Checkpoints,
     task: str,
 ) -> Recording:
-    """Train and record; see `datassay.training.train`."""
+    """Train and record; see `datassay.training.train`. Of several processes the first has the whole record."""
+    import pandas as pd
+
     splits = examples["split"].to_numpy()
     train_rows = np.flatnonzero(splits == "train")
     learnt_rows = np.flatnonzero(examples["split"].isin(TRAINED))
-    objective, fit = _learnt(examples, labels, label_names, learnt_rows, task)
+    objective, fit = learnt(examples, labels, label_names, learnt_rows, task)
     online = Outputs(fit, objective) if settings.dynamics == "online" else None
     with reproducible():
         accelerator = make_accelerator(settings)
@@ -54,63 +58,30 @@ def record(
         for epoch, loss in epochs(run, fit, len(done), online):
             run.task.mode(training=False)
             last = epoch == settings.epochs - 1
-            done.append(_observed(run, len(examples), None if last else online, features=last))
-            _progress(epoch, loss, done[-1]["logits"], objective, splits, settings, time.monotonic() - started)
-            checkpoints.save(_logits_name(epoch), done[-1])
-            checkpoints.save(_state_name(epoch), _state(run))
-            checkpoints.drop(_state_name(epoch - KEPT_STATES))
+            found = _observed(run, len(examples), None if last else online, features=last)
+            _progress(epoch, loss, found["logits"], objective, splits, settings, time.monotonic() - started)
+            done.append(_kept(found, settings))
+            if is_first():
+                checkpoints.save(_logits_name(epoch), found)
+                checkpoints.save(_state_name(epoch), saved_state(run))
+                checkpoints.drop(_state_name(epoch - KEPT_STATES))
+            agree_to_stop(accelerator)
             unit_done("epoch")
             started = time.monotonic()
         mc_logits = dropout_logits(run, train_rows, done[-1]["features"][train_rows], checkpoints)
         run.task.restore()
         parts = run.task.portable()
     return Recording(
-        logits=np.stack([arrays["logits"] for arrays in done]),
+        logits=_stacked(done, checkpoints) if is_first() else np.empty((0, 0, 0), np.float32),
         features=done[-1]["features"],
         feature_norms=np.stack([arrays["feature_norms"] for arrays in done]),
         mc_logits=mc_logits,
-        metrics=_metrics(done, objective, splits),
+        metrics=_metrics(done, checkpoints, objective, splits) if is_first() else pd.DataFrame(),
         _parts=parts,
     )
 
 
-def evaluate_seeds(
-    examples: "pd.DataFrame",
-    vectors: np.ndarray | None,
-    labels: np.ndarray,
-    label_names: Sequence[str],
-    settings: Training,
-    seeds: Sequence[int],
-    train_rows: np.ndarray,
-    task: str,
-    checkpoints: Checkpoints | None,
-) -> list[dict[str, float]]:
-    """Train on train_rows with every seed; see `datassay.training.retrain`."""
-    read = np.union1d(train_rows, np.flatnonzero(examples["split"].isin(["test", "validation"])))
-    examples, labels = examples.iloc[read].reset_index(drop=True), labels[read]
-    vectors = None if vectors is None else vectors[read]
-    train_rows = np.searchsorted(read, train_rows)
-    splits = examples["split"].to_numpy()
-    objective, fit = _learnt(examples, labels, label_names, train_rows, task)
-    results = []
-    with reproducible():
-        accelerator = make_accelerator(settings)
-        build = None
-        for seed in seeds:
-            result = _known_result(seed, checkpoints)
-            if result is None:
-                build = build or prepare(examples, vectors, objective, settings)
-                run = start(build, accelerator, objective, settings, seed)
-                _fit(run, fit, checkpoints)
-                result = {"seed": seed, "n_kept": len(train_rows), **_test_scores(run, splits)}
-                _keep_result(seed, result, checkpoints)
-            results.append(result)
-            shown = (seed, len(train_rows), LEADING[task], result[LEADING[task]])
-            logger.info("seed %d: %d rows kept, test %s %.3f", *shown)
-    return results
-
-
-def _learnt(
+def learnt(
     examples: "pd.DataFrame", labels: np.ndarray, label_names: Sequence[str], rows: np.ndarray, task: str
 ) -> tuple[Objective, np.ndarray]:
     """Return the objective and those of the rows that have a label to learn."""
@@ -125,49 +96,44 @@ def _observed(run: Run, total: int, online: Outputs | None, features: bool) -> A
     rest = everything if online is None else np.setdiff1d(everything, online.rows)
     found = predict(run, rest, features)
     arrays = {
-        "logits": np.empty((total, run.objective.outputs), np.float32),
+        "logits": np.empty((total, run.objective.outputs), run.settings.dynamics_type),
         "feature_norms": np.empty(total, np.float32),
         "learning_rate": np.array(run.optimizer.param_groups[0]["lr"]),
     }
+    if online is not None:
+        sum_outputs(online, run.accelerator)
     for part in [found] if online is None else [found, online]:
-        arrays["logits"][part.rows], arrays["feature_norms"][part.rows] = part.logits, part.norms
+        largest = np.finfo(run.settings.dynamics_type).max
+        arrays["logits"][part.rows] = np.clip(part.logits, -largest, largest)
+        arrays["feature_norms"][part.rows] = part.norms
     return arrays if found.features is None else arrays | {"features": found.features}
 
 
-def _fit(run: Run, rows: np.ndarray, checkpoints: Checkpoints | None) -> None:
-    """Train without recording; the state is saved only where a signal asks for a stop."""
-    name, first = f"seed{run.seed}state", 0
-    if checkpoints is not None and (arrays := checkpoints.load(name)) is not None:
-        first = int(arrays.pop("epochs"))
-        _load_state(arrays, run)
-        logger.info("seed %d: going on after epoch %d/%d", run.seed, first, run.settings.epochs)
-    for epoch, _ in epochs(run, rows, first):
-        if checkpoints is not None and stop_requested():
-            checkpoints.save(name, _state(run) | {"epochs": np.array(epoch + 1)})
-            unit_done("epoch")
+def _kept(arrays: Arrays, settings: Training) -> Arrays:
+    """Return what stays in memory of an epoch's record: no logits where those of all epochs would fill it."""
+    large = settings.epochs * arrays["logits"].nbytes > MOST_LOGITS
+    return {name: array for name, array in arrays.items() if name != "logits" or not large}
 
 
-def _test_scores(run: Run, splits: np.ndarray) -> dict[str, float]:
-    run.task.mode(training=False)
-    objective = run.objective
-    found: dict[str, float] = {}
-    for split, prefix in (("test", ""), ("validation", "validation_")):
-        rows = np.flatnonzero((splits == split) & objective.labelled)
-        values = scores(predict(run, rows).logits, objective.labels[rows], objective.task)
-        found |= {prefix + name: value for name, value in values.items()}
-    return found
+def _logits_of(epoch: int, arrays: Arrays, checkpoints: Checkpoints) -> np.ndarray:
+    if "logits" in arrays:
+        return arrays["logits"]
+    saved = checkpoints.load(_logits_name(epoch))
+    if saved is None:
+        raise DatassayError(f"{checkpoints.folder / _logits_name(epoch)}: damaged while it was in use, run again")
+    return saved["logits"]
 
 
-def _known_result(seed: int, checkpoints: Checkpoints | None) -> dict[str, float] | None:
-    arrays = checkpoints.load(f"seed{seed}") if checkpoints is not None else None
-    return None if arrays is None else json.loads(arrays["json"].tobytes())
-
-
-def _keep_result(seed: int, result: dict[str, float], checkpoints: Checkpoints | None) -> None:
-    if checkpoints is not None:
-        checkpoints.save(f"seed{seed}", {"json": np.frombuffer(json.dumps(result).encode(), np.uint8)})
-        checkpoints.drop(f"seed{seed}state")
-        unit_done("seed")
+def _stacked(done: list[Arrays], checkpoints: Checkpoints) -> np.ndarray:
+    """Return logits [E, N, C], in a file beside the records where they are too many for the memory."""
+    if all("logits" in arrays for arrays in done):
+        return np.stack([arrays["logits"] for arrays in done])
+    first = _logits_of(0, done[0], checkpoints)
+    file, shape = checkpoints.folder / "stacked.npy", (len(done), *first.shape)
+    stacked = np.lib.format.open_memmap(file, mode="w+", dtype=first.dtype, shape=shape)
+    for epoch, arrays in enumerate(done):
+        stacked[epoch] = _logits_of(epoch, arrays, checkpoints)
+    return stacked
 
 
 def _logits_name(epoch: int) -> str:
@@ -178,7 +144,7 @@ def _state_name(epoch: int) -> str:
     return f"state{epoch:05d}"
 
 
-def _state(run: Run) -> Arrays:
+def saved_state(run: Run) -> Arrays:
     """Return trainable weights, buffers and the optimiser's state as arrays."""
     model, optimizer = run.task.model, run.optimizer
     frozen = {name for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad}
@@ -188,7 +154,7 @@ def _state(run: Run) -> Arrays:
     return {name: value.detach().cpu().numpy() for name, value in arrays.items()}
 
 
-def _load_state(arrays: Arrays, run: Run) -> None:
+def load_state(arrays: Arrays, run: Run) -> None:
     weights: dict[str, torch.Tensor] = {}
     state: dict[int, dict[str, torch.Tensor]] = {}
     parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
@@ -211,10 +177,10 @@ def _resume(run: Run, checkpoints: Checkpoints) -> list[Arrays]:
     states = [name for name in checkpoints.names() if name.startswith("state")]
     for name in reversed(states):
         epoch = int(name.removeprefix("state"))
-        records = [checkpoints.load(_logits_name(e)) for e in range(epoch + 1)]
-        whole = [arrays for arrays in records if arrays is not None]
+        records = (checkpoints.load(_logits_name(e)) for e in range(epoch + 1))
+        whole = [_kept(arrays, run.settings) for arrays in records if arrays is not None]
         if len(whole) == epoch + 1 and (state := checkpoints.load(name)) is not None:
-            _load_state(state, run)
+            load_state(state, run)
             logger.info("going on after epoch %d/%d", epoch + 1, run.settings.epochs)
             return whole
     return []
@@ -236,11 +202,12 @@ def _progress(
     logger.info("epoch %d/%d: loss %.3f, %s (%.0f s)", epoch + 1, settings.epochs, loss, shown, seconds)
 
 
-def _metrics(done: list[Arrays], objective: Objective, splits: np.ndarray) -> "pd.DataFrame":
+def _metrics(done: list[Arrays], checkpoints: Checkpoints, objective: Objective, splits: np.ndarray) -> "pd.DataFrame":
     import pandas as pd
 
     rows = []
     for epoch, arrays in enumerate(done):
+        logits = _logits_of(epoch, arrays, checkpoints)
         for split in ("train", "validation", "valuation", "test"):
             chosen = splits == split
             if objective.labelled[chosen].any():
@@ -248,7 +215,7 @@ def _metrics(done: list[Arrays], objective: Objective, splits: np.ndarray) -> "p
                     {
                         "epoch": epoch + 1,
                         "split": split,
-                        **scores(arrays["logits"][chosen], objective.labels[chosen], objective.task),
+                        **scores(logits[chosen], objective.labels[chosen], objective.task),
                         "learning_rate": float(arrays["learning_rate"]),
                     }
                 )

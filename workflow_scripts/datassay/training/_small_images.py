@@ -1,4 +1,4 @@
-"""Recipes cnn and resnet: networks that learn small images from nothing. The pixels of all images stay in memory."""
+"""Recipes cnn and resnet: networks that learn small images from nothing. All pixels stay in memory, on the GPU."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def small_images(examples: "pd.DataFrame", objective: Objective, settings: Cnn | ResNet) -> Build:
-    """Decode every image once; return what builds a fresh network. Memory 3 N image_size^2 bytes."""
+    """Decode every image once; return what builds a fresh network.
+
+    Memory 3 N image_size^2 bytes, on the device too: batches are cut out and augmented there.
+    """
     from datassay.data.images import decode_images
 
     if "image" not in examples.columns:
@@ -31,12 +34,13 @@ def small_images(examples: "pd.DataFrame", objective: Objective, settings: Cnn |
     def build(device: torch.device) -> Task:
         model: Any = network(**shape, classes=objective.outputs)
         model = model.to(device, memory_format=torch.channels_last)
+        pixels = torch.from_numpy(images).to(device)
 
         def inputs(rows: np.ndarray, rng: np.random.Generator | None) -> Inputs:
-            batch = images[rows]
-            if rng is not None and settings.augment:
-                batch = augmented(batch, rng)
-            return {"images": torch.from_numpy(batch).to(device)}
+            batch = pixels[torch.from_numpy(rows).to(device)]
+            return {
+                "images": augmented(batch, rng, settings.padding) if rng is not None and settings.augment else batch
+            }
 
         def portable() -> list[Any]:
             from datassay.training import _models as models
@@ -71,13 +75,18 @@ def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def augmented(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return images [n, s, s, 3] shifted by up to an eighth of their side and flipped left to right at random."""
+def augmented(images: torch.Tensor, rng: np.random.Generator, padding: str = "edge") -> torch.Tensor:
+    """Return images [n, s, s, 3] shifted by up to an eighth of their side and flipped left to right at random.
+
+    padding: what appears at the border, its last pixel repeated (edge) or its mirror image (reflect). One gather on the
+    device of the images.
+    """
     n, side = images.shape[:2]
     reach = max(1, side // 8)
-    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
+    inside = np.pad(np.arange(side), reach, mode="edge" if padding == "edge" else "reflect")
     shifts, flips = rng.integers(0, 2 * reach + 1, (n, 2)), rng.random(n) < 0.5
-    rows = shifts[:, :1] + np.arange(side)
-    columns = shifts[:, 1:] + np.arange(side)
+    rows = inside[shifts[:, :1] + np.arange(side)]
+    columns = inside[shifts[:, 1:] + np.arange(side)]
     columns[flips] = columns[flips, ::-1]
-    return padded[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    places = (np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :])
+    return images[tuple(torch.from_numpy(place).to(images.device) for place in places)]

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import cross_entropy
 
 from datassay.config import Training
 from datassay.encoders.backbones import resolve_precision
@@ -27,6 +28,8 @@ from datassay.training._objective import Objective
 from datassay.training._outputs import Outputs, answer, heard
 from datassay.training._recipes import Build, Task
 from datassay.training.batches import batches, by_length
+from datassay.training.guidance import Guidance
+from datassay.training.parallel import own_part, sum_gradients, sum_outputs
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +106,7 @@ class Run:
     settings: Training
     seed: int
     order_seed: int
+    guidance: Guidance | None = None
 
 
 def start(
@@ -112,12 +116,18 @@ def start(
     settings: Training,
     seed: int,
     order_seed: int | None = None,
+    guidance: Guidance | None = None,
 ) -> Run:
-    """Return a freshly initialised model, ready to be trained; order_seed: None for the seed of all else."""
+    """Return a freshly initialised model, ready to be trained.
+
+    order_seed: None for the seed of all else. guidance: of all rows of the examples.
+    """
     torch.manual_seed(torch_seed(seed, "initialisation"))
     task = build(accelerator.device)
-    optimizer = make_optimizer(task.model, settings)
-    return Run(task, optimizer, accelerator, objective, settings, seed, seed if order_seed is None else order_seed)
+    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(task.model)
+    optimizer, order_seed = make_optimizer(task.model, settings), seed if order_seed is None else order_seed
+    return Run(task, optimizer, accelerator, objective, settings, seed, order_seed, guidance)
 
 
 def epochs(
@@ -134,17 +144,21 @@ def epochs(
     total_steps = settings.epochs * per_epoch if steps is None else steps
     micro_batch = settings.batch_size
     for epoch in range(first, math.ceil(total_steps / per_epoch)):
-        torch.manual_seed(torch_seed(run.seed, "dropout", epoch))
-        rng = generator(run.seed, "augmentation", epoch)
+        own = (run.accelerator.process_index,) if run.accelerator.process_index else ()
+        torch.manual_seed(torch_seed(run.seed, "dropout", epoch, *own))
+        rng = generator(run.seed, "augmentation", epoch, *own)
         task.mode(training=True)
         order = _plan(run, rows, epoch)
         total, seen, spoken = 0.0, 0, time.monotonic()
         done = epoch * per_epoch
         for step in range(min(per_epoch, total_steps - done)):
             group = order[step * settings.accumulation : (step + 1) * settings.accumulation]
+            if run.guidance is not None and run.guidance.preferred is not None:
+                group = [_preferred(run, targets, batch, run.guidance) for batch in group]
             for options in run.optimizer.param_groups:
                 options["lr"] = learning_rate(done + step, total_steps, settings)
             loss, micro_batch = _gradient(run, targets, group, micro_batch, rng, kept)
+            loss = sum_gradients(list(task.model.parameters()), loss, run.accelerator)
             _check_loss(loss, settings, epoch, step)
             if settings.clip_norm is not None:
                 nn.utils.clip_grad_norm_(task.model.parameters(), settings.clip_norm)
@@ -160,7 +174,28 @@ def epochs(
 
 
 def _plan(run: Run, rows: np.ndarray, epoch: int) -> list[np.ndarray]:
-    return batches(rows, run.settings.batch_size, generator(run.order_seed, "order", epoch), run.task.lengths)
+    """Return the batches of an epoch; where steps choose, as many, of several times as many candidates."""
+    size, rng = run.settings.batch_size, generator(run.order_seed, "order", epoch)
+    passes = run.guidance.candidates if run.guidance is not None else 1
+    plans = [batches(rows, size, rng, run.task.lengths) for _ in range(passes)]
+    return plans[0] if passes == 1 else [np.unique(np.concatenate(parts)) for parts in zip(*plans, strict=True)]
+
+
+@torch.no_grad()
+def _preferred(run: Run, targets: torch.Tensor, candidates: np.ndarray, guidance: Guidance) -> np.ndarray:
+    """Return a batch of candidates: preferred rows of the highest loss, what the model says in evaluation mode."""
+    assert guidance.preferred is not None
+    count = min(len(candidates), run.settings.batch_size)
+    run.task.mode(training=False)
+    losses = []
+    for part in by_length(candidates, run.settings.eval_batch_size, None):
+        with run.accelerator.autocast():
+            logits = answer(run.task, run.task.inputs(part, None), part)
+        wanted = targets[torch.from_numpy(part).to(targets.device)]
+        losses.append(cross_entropy(logits.float(), wanted, reduction="none").cpu().numpy())
+    run.task.mode(training=True)
+    order = np.lexsort((-np.concatenate(losses), ~guidance.preferred[candidates]))
+    return candidates[order[:count]]
 
 
 def _gradient(
@@ -177,16 +212,27 @@ def _gradient(
         try:
             loss = 0.0
             for batch in group:
+                own, copies = own_part(batch, run.accelerator)
                 pieces = math.ceil(len(batch) / micro_batch) if len(batch) > micro_batch + 1 else 1
-                for part in np.array_split(batch, pieces):
+                for part in np.array_split(own, min(pieces, len(own))):
                     logits = _learn_from(run, part, rng, kept)
-                    wanted = targets[torch.from_numpy(part).to(targets.device)]
-                    share = run.objective.loss(logits.float(), wanted) / rows
+                    share = _loss(run, targets, part, logits.float()) / (rows * copies)
                     run.accelerator.backward(share)
                     loss += share.item()
             return loss, micro_batch
         except torch.cuda.OutOfMemoryError:
             micro_batch = _halved(micro_batch, run.task)
+
+
+def _loss(run: Run, targets: torch.Tensor, part: np.ndarray, logits: torch.Tensor) -> torch.Tensor:
+    wanted, guidance = targets[torch.from_numpy(part).to(targets.device)], run.guidance
+    if guidance is None or (guidance.weights is None and guidance.doubts is None):
+        return run.objective.loss(logits, wanted)
+    own = [
+        None if array is None else torch.from_numpy(array[part].astype(np.float32)).to(logits.device)
+        for array in (guidance.weights, guidance.doubts)
+    ]
+    return run.objective.guided_loss(logits, wanted, *own)
 
 
 def _learn_from(run: Run, rows: np.ndarray, rng: np.random.Generator, kept: Outputs | None) -> torch.Tensor:
@@ -199,6 +245,8 @@ def _learn_from(run: Run, rows: np.ndarray, rng: np.random.Generator, kept: Outp
 
 
 def _halved(size: int, task: Task) -> int:
+    if torch.distributed.is_initialized():
+        raise DatassayError("CUDA out of memory in one of several processes: lower batch_size, or raise accumulation")
     if size <= 1:
         raise DatassayError("CUDA out of memory with one example at a time: lower max_length or take a smaller model")
     task.model.zero_grad(set_to_none=True)
@@ -217,11 +265,14 @@ def _check_loss(loss: float, settings: Training, epoch: int, step: int) -> None:
 
 @torch.no_grad()
 def predict(run: Run, rows: np.ndarray, features: bool = False) -> Outputs:
-    """Return what the model says of some rows in its present mode; with features what its last linear layer reads."""
+    """Return what the model says of some rows in its present mode; with features what its last linear layer reads.
+
+    Of several processes each asks about its part; all of them get all answers.
+    """
     task = run.task
     found = Outputs(rows, run.objective, task.head.in_features if features else 0)
     size = run.settings.eval_batch_size
-    pending = by_length(rows, size, task.lengths)
+    pending = by_length(rows[run.accelerator.process_index :: run.accelerator.num_processes], size, task.lengths)
     with heard(task, run.objective) as ear:
         while pending:
             batch = pending[0]
@@ -235,4 +286,5 @@ def predict(run: Run, rows: np.ndarray, features: bool = False) -> Outputs:
                 continue
             found.put(batch, logits, ear.features(batch, inputs, logits))
             pending.pop(0)
+    sum_outputs(found, run.accelerator)
     return found

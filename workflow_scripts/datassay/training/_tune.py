@@ -9,7 +9,7 @@ import numpy as np
 from datassay.checkpoints import Checkpoints, unit_done
 from datassay.config import Training
 from datassay.training._recipes import prepare
-from datassay.training._record import _learnt, _load_state, _state
+from datassay.training._record import learnt, load_state, saved_state
 from datassay.training._trainer import epochs, make_accelerator, reproducible, start
 
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ def fit_model(
 ) -> Sequence[Any]:
     """Train on the train rows and return the parts to save; see `datassay.training.tune`."""
     train_rows = np.flatnonzero((examples["split"] == "train").to_numpy())
-    objective, fit = _learnt(examples, labels, label_names, train_rows, task)
+    objective, fit = learnt(examples, labels, label_names, train_rows, task)
     with reproducible():
         accelerator = make_accelerator(settings)
         run = start(prepare(examples, None, objective, settings), accelerator, objective, settings, seed)
         first = 0
         if (arrays := checkpoints.load("tuned")) is not None:
             first = int(arrays.pop("epochs"))
-            _load_state(arrays, run)
+            load_state(arrays, run)
             logger.info("going on after epoch %d/%d", first, settings.epochs)
         for epoch, loss in epochs(run, fit, first):
             logger.info("epoch %d/%d: loss %.3f", epoch + 1, settings.epochs, loss)
-            checkpoints.save("tuned", _state(run) | {"epochs": np.array(epoch + 1)})
+            checkpoints.save("tuned", saved_state(run) | {"epochs": np.array(epoch + 1)})
             unit_done("epoch")
         run.task.restore()
         return run.task.portable()

@@ -48,6 +48,17 @@ def scores(logits: np.ndarray, labels: np.ndarray, task: str = "classification")
     return found | ({"f1": _f1(predicted, y)} if binary else {})
 
 
+def group_scores(logits: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """Return the accuracy in every group ({group}_accuracy) and the lowest of them (worst_group_accuracy).
+
+    logits [n, C], labels [n], groups [n] (names). Rows without a group (no text) do not count.
+    """
+    right = logits.argmax(axis=1) == labels
+    known = np.array([isinstance(group, str) for group in groups], dtype=bool)
+    found = {f"{group}_accuracy": float(right[groups == group].mean()) for group in sorted(set(groups[known]))}
+    return found | ({"worst_group_accuracy": min(found.values())} if found else {})
+
+
 def check_recorded(metric: str, recorded: Iterable[object], key: str = "metric") -> None:
     """Raise DatassayError where a metric is not among those that were recorded; key: where the config names it."""
     found = set(recorded)

@@ -1,0 +1,127 @@
+"""One training on several GPUs of a machine: a process each, which takes its part of every batch.
+
+Gradients and answers are summed up over the processes, so that a step is that of the whole batch; batch norm is
+synchronised. All processes hold the data. Torch loads inside the functions.
+"""
+
+import logging
+import os
+import re
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datassay.checkpoints import Interrupted, request_stop, stop_requested
+from datassay.errors import DatassayError
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+
+    from datassay.training._outputs import Outputs
+
+CHUNK = 1 << 26  # numbers summed up at a time
+INTERRUPTED = 75
+
+
+def launch(function: Callable[..., None], arguments: Sequence[Any], processes: int) -> None:
+    """Call a function in so many processes that find each other through accelerate; here, where it is one.
+
+    Raises DatassayError where the machine has fewer GPUs (but some: without any the processes share the CPU), and with
+    the text of a DatassayError of a process; Interrupted where one was asked to stop.
+    """
+    if processes <= 1:
+        function(*arguments)
+        return
+    import torch
+    from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, start_processes
+
+    there = torch.cuda.device_count()
+    if 0 < there < processes:
+        raise DatassayError(f"gpu: {processes} asked for, this machine has {there}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    place |= {} if there else {"ACCELERATE_USE_CPU": "yes"}
+    try:
+        start_processes(_work, (place, function, arguments), nprocs=processes, start_method="fork")
+    except ProcessRaisedException as error:
+        if found := re.search(r"^(?:datassay\.errors\.)?DatassayError: (.*)$", str(error), re.M):
+            raise DatassayError(found[1]) from error
+        raise
+    except ProcessExitedException as error:
+        if error.exit_code == INTERRUPTED:
+            raise Interrupted("stopped after a saved epoch, run again to go on") from error
+        raise
+
+
+def _work(index: int, place: dict[str, Any], function: Callable[..., None], arguments: Sequence[Any]) -> None:
+    own = {"RANK": index, "LOCAL_RANK": index, "LOCAL_WORLD_SIZE": place["WORLD_SIZE"]}
+    os.environ.update({name: str(value) for name, value in (place | own).items()})
+    if index:
+        logging.getLogger("datassay").setLevel(logging.ERROR)
+    try:
+        function(*arguments)
+    except Interrupted:
+        sys.exit(INTERRUPTED)
+
+
+def is_first() -> bool:
+    """Whether this is the only process, or the first of those that `launch` started: the one that saves."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def own_part(rows: np.ndarray, accelerator: "Accelerator") -> tuple[np.ndarray, int]:
+    """Return this process's part of a batch, and how many processes have the same: all, where rows are too few."""
+    count = accelerator.num_processes
+    if count == 1:
+        return rows, 1
+    return (rows, count) if len(rows) < count else (np.array_split(rows, count)[accelerator.process_index], 1)
+
+
+def sum_gradients(parameters: "Sequence[torch.nn.Parameter]", loss: float, accelerator: "Accelerator") -> float:
+    """Add up the gradients of all processes in every one of them, and return the sum of their losses."""
+    if accelerator.num_processes == 1:
+        return loss
+    import torch
+
+    learnt = [p for p in parameters if p.requires_grad]
+    parts = [(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1).float() for p in learnt]
+    flat = torch.cat([*parts, torch.tensor([loss], device=accelerator.device)])
+    torch.distributed.all_reduce(flat)
+    for p, part in zip(learnt, flat[:-1].split([p.numel() for p in learnt]), strict=True):
+        p.grad = part.view(p.shape).to(p.dtype).contiguous(memory_format=torch.preserve_format)
+    return float(flat[-1])
+
+
+def sum_outputs(outputs: "Outputs", accelerator: "Accelerator") -> None:
+    """Add up the answers that the processes gave, each for its own rows and 0 for the others."""
+    if accelerator.num_processes == 1:
+        return
+    import torch
+
+    for array in (outputs.logits, outputs.norms, outputs.features):
+        if array is not None and array.size:
+            flat = array.reshape(-1)
+            for start in range(0, len(flat), CHUNK):
+                part = torch.from_numpy(flat[start : start + CHUNK]).to(accelerator.device)
+                torch.distributed.all_reduce(part)
+                flat[start : start + CHUNK] = part.cpu().numpy()
+
+
+def agree_to_stop(accelerator: "Accelerator") -> None:
+    """Stop every process after this unit of work where one of them was asked to."""
+    if accelerator.num_processes == 1:
+        return
+    import signal
+
+    import torch
+
+    asked = torch.tensor([int(stop_requested())], device=accelerator.device)
+    torch.distributed.all_reduce(asked)
+    if int(asked) and not stop_requested():
+        request_stop(signal.SIGTERM)
