@@ -6,10 +6,13 @@ BIN    := $(VENV)/bin
 CORES  ?= all
 INSTALL = HNSWLIB_NO_NATIVE=1 $(BIN)/python -m pip install -q --disable-pip-version-check -c envs/constraints.txt
 
-.PHONY: run test test-gpu test-slurm bench lint format docs setup setup-dev
+.PHONY: run plan soak test test-gpu test-slurm bench lint format docs setup setup-dev
 
 run: setup            ## run everything that config.yaml asks for
 	@$(BIN)/snakemake --cores $(CORES)
+
+plan: setup           ## what a run would cost, by what earlier ones took; ARGS: options for snakemake
+	@$(BIN)/snakemake -n --quiet host $(ARGS) 2>&1 | PYTHONPATH=workflow_scripts $(BIN)/python -m datassay.costs
 
 test: setup-dev       ## all tests that need no GPU
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -19,6 +22,9 @@ test-gpu: setup-dev   ## the tests that need a GPU
 
 test-slurm: setup-dev ## the workflow on a SLURM cluster started on this machine; skipped where there cannot be one
 	timeout 1200 $(BIN)/python -m pytest tests/slurm
+
+soak: setup-dev       ## kill jobs at a thousand random times, count what becomes of it; ARGS: --kills, --seconds, --seed
+	PYTHONPATH=workflow_scripts:. $(BIN)/python -m tests.soak $(ARGS)
 
 bench: $(VENV)-bench/.installed  ## speed and memory beside the peers: benchmarks/results.md
 	$(VENV)-bench/bin/python benchmarks/run.py --peers-python $(VENV)-bench-peers/bin/python $(ARGS)

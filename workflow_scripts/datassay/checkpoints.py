@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 _passes: Counter[str] = Counter()
 _stop_signal: list[int] = []
 _keeps_progress: list[bool] = []  # True once a job opened Checkpoints
+INTERRUPTED = 75  # exit code of a job that is to be run again and goes on (EX_TEMPFAIL)
 
 
 class Interrupted(BaseException):
@@ -43,10 +44,14 @@ def stop_requested() -> bool:
 
 
 def crash_point(name: str) -> None:
-    """End the process hard at the n-th pass of this point where DATASSAY_CRASH_AT says "name:n" (used by tests)."""
-    _passes[name] += 1
-    if os.environ.get("DATASSAY_CRASH_AT") == f"{name}:{_passes[name]}":
-        os.kill(os.getpid(), signal.SIGKILL)
+    """End the process hard at the n-th pass of this point where DATASSAY_CRASH_AT says "name:n" (used by tests).
+
+    "any:n" means the n-th pass of whatever point.
+    """
+    for point in (name, "any"):
+        _passes[point] += 1
+        if os.environ.get("DATASSAY_CRASH_AT") == f"{point}:{_passes[point]}":
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def unit_done(name: str) -> None:
@@ -96,7 +101,9 @@ class Checkpoints:
                 file.write(payload)
                 file.flush()
                 os.fsync(file.fileno())
+            crash_point("before_record")
             os.replace(temporary, self.folder / name)
+            crash_point("record")
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise DatassayError(f"{self.folder / name}: cannot write: {error.strerror or error}") from error

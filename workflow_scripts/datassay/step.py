@@ -17,7 +17,6 @@ from typing import Any
 from datassay.errors import DatassayError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-INTERRUPTED = 75  # EX_TEMPFAIL: run again and it goes on
 
 
 def _configure_logging(log_file: str | None, name: str) -> logging.Logger:
@@ -49,7 +48,7 @@ def step(snakemake: Any) -> Iterator[Any]:
     name = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
     logger = _configure_logging(snakemake.log[0] if snakemake.log else None, name)
 
-    from datassay.checkpoints import Interrupted, request_stop
+    from datassay.checkpoints import INTERRUPTED, Interrupted, request_stop
     from datassay.registry import load_extensions
 
     for number in (signal.SIGTERM, signal.SIGUSR1):
