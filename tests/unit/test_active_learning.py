@@ -181,6 +181,8 @@ def test_initial_set(method):
     assert initial_set(of.pool, of.labels, [1], none, known, np.random.default_rng(0))[1].sum() == 0
     with pytest.raises(DatassayError, match=r"initial\.size: 1000, the pool has 200 rows"):
         initial_set(of.pool, of.labels, [1], Initial(size=1000), known, np.random.default_rng(0))
+    with pytest.raises(DatassayError, match="below the 10 rows of per_minority 5 for 2 classes"):
+        initial_set(of.pool, of.labels, [0, 1], Initial(size=9), known, np.random.default_rng(0))
 
 
 def test_a_world_needs_a_pool_a_test_split_and_known_names():

@@ -24,7 +24,8 @@ def initial_set(
 
     pool: bool [N]. labels: int64 [N]. arrays: [N, ...] what the cold start reads (embeddings, surprisal). Of every
     minority class `per_minority` rows are drawn (all where there are fewer); the rest is chosen by the cold start from
-    the pool that is left, labels unseen. Raises DatassayError where the pool has fewer rows than are asked for.
+    the pool that is left, labels unseen. Raises DatassayError where the pool has fewer rows than are asked for, or the
+    minority classes together more than the set.
     """
     if settings.size > pool.sum():
         raise DatassayError(f"active_learning.initial.size: {settings.size}, the pool has {int(pool.sum())} rows")
@@ -32,7 +33,12 @@ def initial_set(
     for c in minority:
         rows = np.flatnonzero(pool & (labels == c))
         given.append(rng.choice(rows, min(settings.per_minority, len(rows)), replace=False))
-    oracle = np.concatenate(given).astype(np.int64)[: settings.size]
+    oracle = np.concatenate(given).astype(np.int64)
+    if len(oracle) > settings.size:
+        raise DatassayError(
+            f"active_learning.initial.size: {settings.size}, below the {len(oracle)} rows of per_minority "
+            f"{settings.per_minority} for {len(minority)} classes: raise it"
+        )
     left = pool.copy()
     left[oracle] = False
     rows = np.flatnonzero(left)

@@ -121,11 +121,13 @@ def vocabulary(examples: "pd.DataFrame", settings: Finetune) -> np.ndarray:
     """Return the token ids that occur in the texts, int64, sorted; the tokenizer is the base model's."""
     from transformers import AutoTokenizer
 
-    from datassay.encoders.backbones import loading, model_source
+    from datassay.encoders.backbones import OWN_CODE_ONLY, loading, model_source
     from datassay.encoders.texts import whole_texts
 
     with loading(settings.backbone):
-        tokenizer = AutoTokenizer.from_pretrained(model_source(settings.backbone), revision=settings.revision)
+        tokenizer = AutoTokenizer.from_pretrained(
+            model_source(settings.backbone), revision=settings.revision, **OWN_CODE_ONLY
+        )
     texts = [list(part) for part in whole_texts(examples) if part is not None]
     ids = [row for part in texts for row in tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"]]
     return np.unique(np.concatenate([np.asarray(row, dtype=np.int64) for row in ids]))
@@ -163,13 +165,13 @@ def bare_model(model_folder: str, scratch: Path) -> str:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    from datassay.encoders.backbones import loading
+    from datassay.encoders.backbones import OWN_CODE_ONLY, loading
     from datassay.training import save_parts
 
     with loading(model_folder):
         parts: Sequence[Any] = [
-            AutoModel.from_pretrained(model_folder, dtype=torch.float32),
-            AutoTokenizer.from_pretrained(model_folder),
+            AutoModel.from_pretrained(model_folder, dtype=torch.float32, **OWN_CODE_ONLY),
+            AutoTokenizer.from_pretrained(model_folder, **OWN_CODE_ONLY),
         ]
     save_parts(parts, scratch)
     return str(scratch)
