@@ -65,16 +65,18 @@ def follow_round(
     done: dict[tuple[tuple[str, float], ...], list[dict[str, float]]] = {}  # before the first round all arms are one
     for arm, known in arms.items():
         key = tuple(sorted(known.items()))
-        results = done[key] = done.get(key) or retrain(
-            with_labels(setting.examples, known),
-            setting.vectors,
-            setting.label_names,
-            setting.model,
-            setting.seeds,
-            task=setting.task,
-            checkpoints=checkpoints.part(arm),
-        )
-        tables.append(pd.DataFrame(results).assign(arm=arm, n_labelled=len(known)))
+        if key not in done:
+            logger.info("%s: %d rows of the pool labelled", arm.replace("_", ", "), len(known))
+            done[key] = retrain(
+                with_labels(setting.examples, known),
+                setting.vectors,
+                setting.label_names,
+                setting.model,
+                setting.seeds,
+                task=setting.task,
+                checkpoints=checkpoints.part(arm),
+            )
+        tables.append(pd.DataFrame(done[key]).assign(arm=arm, n_labelled=len(known)))
         picks.append(pd.DataFrame({"arm": arm, "example_id": pd.Series(list(known), dtype="str")}))
     return pd.concat(tables, ignore_index=True), pd.concat(picks, ignore_index=True)
 
