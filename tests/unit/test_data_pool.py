@@ -51,6 +51,11 @@ def test_true_labels_of_the_pool_are_kept_and_never_given(tmp_path: Path) -> Non
 def test_a_class_that_only_the_pool_may_hold_stays(tmp_path: Path) -> None:
     _, card = build(tmp_path, missing_labels="pool", label_names=["a", "b", "c"])
     assert card["label_names"] == ["a", "b", "c"]
+    tested = [*ROWS, ("text of a class without train rows", "c", "test")]
+    _, card = build(tmp_path, tested, missing_labels="pool")
+    assert card["label_names"] == ["a", "b", "c"] and card["notes"] == ["Fewer than two train rows: c."]
+    with pytest.raises(DatassayError, match=r"label 'c' \(test\) has no train row"):
+        build(tmp_path, [row for row in tested if row[1]])
     labelled = [row for row in ROWS if row[1]]
     assert build(tmp_path, labelled, label_names=["a", "b", "c"])[1]["label_names"] == ["a", "b"]
 

@@ -69,7 +69,8 @@ def prepare(
         rows, said = imbalanced(splits, labels, names, settings.imbalance)
         source = replace(source, table=source.table.iloc[rows].reset_index(drop=True))
         splits, labels, notes = splits[rows], labels[rows], [*notes, *said]
-    if settings.task == "classification":
+    unlabelled = bool(((splits == POOL) & ~is_known(labels)).any())
+    if settings.task == "classification" and not unlabelled:
         check_trained(source, splits, labels, names)
     contents, infos = _contents(source)
     examples = _arrange(source.table, splits, contents, len(names), settings)
