@@ -67,13 +67,13 @@ def test_what_is_said_twice_counts_once(tmp_path: Path) -> None:
 def test_every_fault_of_a_csv_is_named(tmp_path: Path) -> None:
     content = b"id,label\nt-9,pos\nt-1,poss\nt-1\nt-2,\nt-3,neg\n,pos\nt-1,neg\nt-2,p\xe9s\nt-1,pos\nt-2,pos\nt-2,neg\n"
     assert faults(tmp_path, content) == [
-        "9: byte 0xE9 is not UTF-8, save the file as UTF-8",
-        "4: 1 fields, the header has 2",
         "2: id 't-9' is not in the data set, did you mean 't-3'?",
         "3: label 'poss' is none of the classes, did you mean 'pos'?",
+        "4: 1 fields, the header has 2",
         "5: no label, give one or remove the answer",
         "6: id 't-3' is not in the pool but in train, its label is known",
         "7: no id",
+        "9: byte 0xE9 is not UTF-8, save the file as UTF-8",
         "10: label 'pos' of 't-1' by 'annotator', who said 'neg' in line 8: keep one of the two",
         "12: label 'neg' of 't-2' by 'annotator', who said 'pos' in line 11: keep one of the two",
     ]
@@ -177,13 +177,13 @@ def test_faults_of_label_studio_exports(tmp_path: Path) -> None:
         full("t-2", ("neg", 1)),
     ]
     assert faults(tmp_path, json.dumps(tasks), "round_1.json") == [
+        " task 1: id 't-9' is not in the data set, did you mean 't-3'?",
+        " task 2, annotation 1: label 'poss' is none of the classes, did you mean 'pos'?",
         " task 2, annotation 2: 2 labels of 't-1', expected 1",
         " task 3: 0 labels of 't-1', expected 1",
         " task 4: data has no 'example_id', import label_studio.json of the round to have it",
         " task 5: no key 'example_id' (keys: text)",
         " task 6: is text, expected an object",
-        " task 1: id 't-9' is not in the data set, did you mean 't-3'?",
-        " task 2, annotation 1: label 'poss' is none of the classes, did you mean 'pos'?",
         " task 8: label 'neg' of 't-2' by '1', who said 'pos' in task 7: keep one of the two",
     ]
     for content, expected in (
@@ -245,3 +245,7 @@ def test_names_of_files_say_round_and_annotator(tmp_path: Path) -> None:
     assert next_round(tmp_path) == 11
     names = ("round_2_anna.csv", "round_2.csv", "round12.json", "ROUND 3 ü b.csv", "eva.csv")
     assert [annotator_of(name) for name in names] == ["anna", "annotator", "annotator", "ü b", "eva"]
+
+
+def test_ids_that_are_numbers_have_no_look_alikes(tmp_path: Path) -> None:
+    assert faults(tmp_path, "id,label\n77,pos\n") == ["2: id '77' is not in the data set"]

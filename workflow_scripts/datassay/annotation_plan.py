@@ -177,3 +177,6 @@ def annotation_faults(config: Config) -> Iterable[tuple[str, str]]:
         folder = answer_folder(name)
         if folder.exists() and not folder.is_dir():
             yield f"{key}.datasets", f"{folder} is no folder, answers are files in a folder of this name"
+        for file in rounds(name):
+            if not file.isprintable() or set(file) & set("{}"):
+                yield f"{key}.datasets", f"{folder}: rename {file!r}, names hold no braces and no control characters"

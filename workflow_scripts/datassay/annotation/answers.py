@@ -10,7 +10,7 @@ import numpy as np
 
 from datassay.annotation import delimited, label_studio
 from datassay.annotation.found import Answer, Fault, Found
-from datassay.annotation.rounds import annotator_of
+from datassay.annotation.rounds import annotator_of, natural
 from datassay.data.checks import shown
 from datassay.data.labels import NUMBER
 from datassay.data.source import POOL
@@ -77,6 +77,7 @@ def read_answers(file: Path, asked: Asked, others: Iterable[Path] = ()) -> "pd.D
     if not found.answers and not faults:
         faults.append(Fault("", f"no answers in it{f' ({reasons})' if reasons else ''}, take it away"))
     if faults:
+        faults.sort(key=lambda fault: natural(fault.place))
         raise DatassayError("\n".join(f"{file}{fault.place}: {fault.text}" for fault in faults))
     logger.info("%s: %d answers%s", file, len(kept), f", left out: {reasons}" if reasons else "")
     rows = [(c.example, c.annotator, c.value, c.place) for c in kept.values()]
@@ -116,7 +117,8 @@ def _known_id(text: str, asked: Asked) -> tuple[str, str | None]:
     if not example.strip():
         return example, "no id"
     if example not in asked.splits:
-        hint = did_you_mean(example, asked.splits) if len(asked.splits) <= MOST_HINTED else ""
+        few = len(asked.splits) <= MOST_HINTED and not example.isdecimal()  # numbers are alike and say nothing
+        hint = did_you_mean(example, asked.splits) if few else ""
         return example, f"id {shown(example)} is not in the data set{hint if 'did you mean' in hint else ''}"
     if asked.splits[example] != POOL:
         return example, f"id {shown(example)} is not in the pool but in {asked.splits[example]}, its label is known"

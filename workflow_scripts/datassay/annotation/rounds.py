@@ -21,7 +21,7 @@ def rounds_of(folder: Path) -> dict[str, int]:
     """
     if not folder.is_dir():
         return {}
-    names = sorted((p.name for p in folder.iterdir() if not p.name.startswith((".", "~"))), key=_natural)
+    names = sorted((p.name for p in folder.iterdir() if not p.name.startswith((".", "~"))), key=natural)
     named = {name: int(found[1]) for name in names if (found := _ROUND.match(name))}
     others = [name for name in names if name not in named]
     return dict(sorted((named | {name: number for number, name in enumerate(others, start=1)}).items()))
@@ -39,5 +39,6 @@ def annotator_of(name: str) -> str:
     return (stem[found.end() :] if found else stem) or UNNAMED
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def natural(name: str) -> list[tuple[int, str]]:
+    """Return what texts are sorted by so that numbers in them go by size."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name)]
