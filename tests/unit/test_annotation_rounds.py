@@ -100,8 +100,6 @@ def test_suggestions_are_those_of_the_ensemble() -> None:
     label, confidence = numbers.predictions(rows)
     np.testing.assert_allclose(label, state.ensemble_logits[:, rows, 0].mean(axis=0), rtol=1e-6)
     assert np.isnan(confidence).all()
-    with pytest.raises(DatassayError, match="reads probabilities, which a regression has not"):
-        numbers.arrays(["probabilities"], rows, {})
     with pytest.raises(DatassayError, match="reads 'mc_logits': dropout passes are recorded of train rows only"):
         state.arrays(["mc_logits"], rows, {})
     found = state.arrays(["candidates", "labelled_features", "embeddings"], rows, {})

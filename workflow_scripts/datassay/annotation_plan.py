@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from datassay.annotation.rounds import answer_folder, next_round, rounds_of
+from datassay.annotation.selection import NOT_RECORDED
 from datassay.artefacts import path
 from datassay.config import Config, canonical, one
 from datassay.errors import did_you_mean
@@ -154,6 +155,9 @@ def annotation_faults(config: Config) -> Iterable[tuple[str, str]]:
     if settings.datasets and settings.strategy not in known:
         yield f"{key}.strategy", f"unknown acquisition '{settings.strategy}'{did_you_mean(settings.strategy, known)}"
         return
+    for array in known[settings.strategy].inputs.values() if settings.datasets else ():
+        if array in NOT_RECORDED:
+            yield f"{key}.strategy", f"'{settings.strategy}' reads {array}: {NOT_RECORDED[array]}"
     options = known[settings.strategy].options if settings.datasets else settings.options
     for option in settings.options:
         if option not in options:
@@ -169,6 +173,8 @@ def annotation_faults(config: Config) -> Iterable[tuple[str, str]]:
             yield f"{key}.datasets", f"'{name}' is a multiple choice, annotation is for classes and numbers"
         if task == "regression" and settings.aggregation not in (None, "mean"):
             yield f"{key}.aggregation", f"'{settings.aggregation}' is for classes, the labels of '{name}' are numbers"
+        if task == "regression" and "probabilities" in known[settings.strategy].inputs.values():
+            yield f"{key}.strategy", f"'{settings.strategy}' reads probabilities, the labels of '{name}' are numbers"
         if task == "regression" and settings.bins is not None:
             yield f"{key}.bins", f"they make classes of numbers, the labels of '{name}' are to stay numbers"
         own = [model.name for model in models_of(config, datasets[name])]

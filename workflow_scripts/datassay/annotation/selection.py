@@ -63,8 +63,6 @@ class Recorded:
                 case "candidates":
                     found[name] = np.arange(len(rows))
                 case "probabilities":
-                    if self.task == "regression":
-                        raise DatassayError("annotation.strategy: it reads probabilities, which a regression has not")
                     found[name] = self.probabilities(rows)
                 case "features" | "embeddings":
                     found[name] = np.asarray(getattr(self, name)[rows])
