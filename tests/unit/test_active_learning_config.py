@@ -15,7 +15,7 @@ from datassay.active_learning.cells import (
     strategy_params,
 )
 from datassay.config import Config
-from datassay.registry import method
+from datassay.registry import Method, method
 from datassay.validation import ConfigError, validate
 
 BASE = {
@@ -67,7 +67,7 @@ def test_params_hold_what_decides_the_result_and_nothing_else():
 
 
 def test_inputs_are_those_that_a_strategy_reads():
-    asked = config(search="hnsw", alps={"model": "a/b"}, initial={"method": "alps"})
+    asked = config(search="hnsw", alps={"model": "a/b"}, initial={"method": "alps"}, datasets=["docs"])
     found = loop_inputs(asked, "docs", "head", "it")
     assert found["index"] == "results/docs/embeddings/minilm/index.bin"
     assert found["surprisal"] == "results/docs/surprisal.npy"
@@ -88,7 +88,8 @@ def test_inputs_are_those_that_a_strategy_reads():
         ({"datasets": ["docs"], "models": ["cnn"]}, "none of them takes the texts of 'docs'"),
         ({"budget": 50}, "budget 50 is below initial.size 100"),
         ({"initial": {"size": 4}}, "per_minority 5 is above size 4"),
-        ({"initial": {"method": "alps"}}, "alps: is missing"),
+        ({"initial": {"method": "alps"}, "datasets": ["docs"]}, "alps: is missing"),
+        ({"initial": {"method": "alps"}, "alps": {"model": "a/b"}}, "'digits' holds images, 'alps' reads texts"),
         ({"ablations": [{"strategy": "its", "setting": "size", "values": [5]}]}, "no strategy 'its', did you mean 'it'"),
         ({"stopping": {"watch": "heldout"}}, "did you mean 'held_out'"),
         ({"querysize": 3}, "unknown key, did you mean 'query_size'"),
@@ -98,6 +99,16 @@ def test_what_does_not_fit_is_one_line(learning, line):
     with pytest.raises(ConfigError, match=line) as caught:
         config(**learning)
     assert "active_learning" in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+def test_an_acquisition_function_that_reads_what_is_not_there_is_named(monkeypatch):
+    def mine(gradients, n, rng):
+        """Mine."""
+
+    own = {"mine": Method("acquisition", "mine", mine, 1, "")}
+    monkeypatch.setattr("datassay.active_learning.cells.methods", lambda kind: own)
+    with pytest.raises(ConfigError, match="'mine' reads 'gradients', allowed: candidates, "):
+        config(strategies=[{"name": "it", "base": "mine"}])
 
 
 def test_active_learning_needs_classes(tmp_path: Path):

@@ -9,6 +9,11 @@ from datassay.errors import DatassayError, did_you_mean
 from datassay.plan import array_paths, encoder_of, fits, method_version, models_of
 from datassay.registry import method, methods
 
+ARRAYS = {
+    *("candidates", "probabilities", "features", "labelled_features", "mc_logits", "embeddings", "surprisal"),
+    *("infoverse", "pseudo_labels", "n", "rng"),
+}  # what a query hands to an acquisition function
+
 
 def query_strategies(config: Config) -> list[QueryStrategy]:
     """Return the strategies to run: those of the config, then every value of every ablation under a name of its own."""
@@ -91,10 +96,11 @@ def loop_inputs(config: Config, dataset: str, model: str, name: str) -> dict[str
     files["embeddings"] = array_paths(config, dataset, model, ["embeddings"])["embeddings"]
     if settings.search == "hnsw" and strategy.subpool in ("seals", "anchoral", "anchoral_sampling"):
         files["index"] = path("index", dataset=dataset, encoder=encoder_of(config, dataset, model))
-    if "alps" in (strategy.base, settings.initial.method):
+    read = set(method("acquisition", strategy.base).inputs.values())
+    if "surprisal" in read or settings.initial.method == "alps":
         files["surprisal"] = path("surprisal", dataset=dataset)
     text = one(config.datasets, dataset).modality == "text"
-    if strategy.base == "infoverse" and text and config.meta_information.language_model:
+    if "infoverse" in read and text and config.meta_information.language_model:
         files["log_likelihood"] = path("text_likelihood", dataset=dataset)
     return files
 
@@ -106,15 +112,14 @@ def learning_faults(config: Config) -> Iterable[tuple[str, str]]:
     named = [strategy.name for strategy in settings.strategies]
     for strategy in settings.strategies:
         place = f"{key}.strategies[{strategy.name}]"
-        if strategy.base not in known:
+        about = known.get(strategy.base)
+        if about is None:
             yield f"{place}.base", f"unknown acquisition '{strategy.base}'{did_you_mean(strategy.base, known)}"
             continue
-        for option in strategy.options:
-            if option not in known[strategy.base].options:
-                yield (
-                    f"{place}.options",
-                    f"unknown option '{option}'{did_you_mean(option, known[strategy.base].options)}",
-                )
+        for option in set(strategy.options) - set(about.options):
+            yield f"{place}.options", f"unknown option '{option}'{did_you_mean(option, about.options)}"
+        for name in sorted(set(about.inputs.values()) - ARRAYS):
+            yield f"{place}.base", f"'{about.name}' reads '{name}', allowed: {', '.join(sorted(ARRAYS))}"
     for ablation in settings.ablations:
         if ablation.strategy not in named:
             yield f"{key}.ablations", f"no strategy '{ablation.strategy}'{did_you_mean(ablation.strategy, named)}"
@@ -126,9 +131,17 @@ def learning_faults(config: Config) -> Iterable[tuple[str, str]]:
     for part, all_names in runs.items():
         twice = sorted({name for name in all_names if all_names.count(name) > 1})
         yield from ((f"{key}.{part}", f"'{name}' is named twice") for name in twice)
-    yield from _place_faults(config)
-    if settings.alps is None and "alps" in [settings.initial.method, *(s.base for s in settings.strategies)]:
-        yield f"{key}.alps", "is missing: strategy or initial method 'alps' goes by a masked language model"
+    misplaced = list(_place_faults(config))
+    yield from misplaced
+    if misplaced:
+        return
+    bases = [known[strategy.base] for strategy in settings.strategies if strategy.base in known]
+    if settings.initial.method == "alps" or any("surprisal" in about.inputs.values() for about in bases):
+        if settings.alps is None:
+            yield f"{key}.alps", "is missing: strategy or initial method 'alps' goes by a masked language model"
+        images = [dataset.name for dataset in config.datasets if dataset.modality == "image"]
+        for name in [name for name, _ in learning_pairs(config) if name in images]:
+            yield f"{key}.datasets", f"'{name}' holds images, 'alps' reads texts: name the data sets"
 
 
 def _place_faults(config: Config) -> Iterable[tuple[str, str]]:

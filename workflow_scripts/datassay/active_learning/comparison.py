@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 SELECTION = ("search", "subpool", "prediction", "query")
 BUDGETS = (0.25, 0.5, 0.75, 1.0)
 
-
 Runs = Mapping[tuple[str, str], "pd.DataFrame"]
 
 
