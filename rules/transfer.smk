@@ -141,6 +141,32 @@ rule rank_sources:
         "../workflow_scripts/rank_sources.py"
 
 
+rule embed_task:
+    """Say which weights matter for a data set: by its source's model, or by one fine-tuned on a target's rows."""
+    input:
+        unpack(lambda wildcards: transfer_plan.task_inputs(CONFIG, wildcards.source)),
+    output:
+        embedding=path("task_embedding"),
+        seconds=path("task_times"),
+    log:
+        "results/logs/embed_task/{model}/{source}.log",
+    benchmark:
+        "results/benchmarks/embed_task/{model}/{source}.tsv"
+    params:
+        settings=lambda wildcards: one(CONFIG.models, wildcards.model).recipe_params(),
+        how=transfer_plan.task_params(CONFIG),
+        version=version("embed_task"),
+    threads: lambda wildcards: one(CONFIG.models, wildcards.model).threads
+    resources:
+        mem_mb=doubling(6000),
+        runtime=doubling(120),
+        gpu=lambda wildcards: one(CONFIG.models, wildcards.model).gpu,
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../workflow_scripts/embed_task.py"
+
+
 rule score_baselines:
     """Score every source for a target by other methods; a killed job goes on at its next source."""
     input:

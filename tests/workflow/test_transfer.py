@@ -69,7 +69,7 @@ def test_an_esm_lies_in_the_layout_of_the_hub(ranked) -> None:
 def test_methods_are_held_against_real_transfers(ranked) -> None:
     table = pd.read_csv(ranked.folder / "results/transfer/evaluation.csv")
     mean = table[table["target"] == "(mean)"].set_index("method")
-    methods = {"logme", "leep", "nce", "h_score", "frozen", "text_embedding", "vocabulary", "size"}
+    methods = {"logme", "leep", "nce", "h_score", "frozen", "text_embedding", "task_embedding", "vocabulary", "size"}
     assert set(mean.index) == methods | {"esm_logme", "random", "one_transfer"}
     assert (mean["regret_1"] >= mean["regret_3"]).all() and (mean["regret_5"] == 0).all()
     assert mean.loc["esm_logme", "bytes"] < mean.loc["logme", "bytes"]

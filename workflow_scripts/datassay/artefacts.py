@@ -689,6 +689,18 @@ ARTEFACTS: dict[str, Artefact] = {
         ),
         Artefact("transfer_figure", "results/transfer/{target}/ranking.png", "rank_sources", "the best ESMs, drawn"),
         Artefact(
+            "task_embedding",
+            "results/{source}/transfer/{model}/task_embedding.npz",
+            "embed_task",
+            "baseline task_embedding: diagonal of the Fisher information of every weight of the model's layers",
+        ),
+        Artefact(
+            "task_times",
+            "results/{source}/transfer/{model}/task_embedding.json",
+            "embed_task",
+            "seconds of fine-tuning (targets) and of the gradients",
+        ),
+        Artefact(
             "baselines",
             "results/transfer/{target}/baselines.parquet",
             "score_baselines",

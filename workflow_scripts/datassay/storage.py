@@ -131,6 +131,15 @@ def load_member(path: PathLike, name: str, *, rows: int | None = None) -> np.nda
     return array
 
 
+def load_members(path: PathLike) -> dict[str, np.ndarray]:
+    """Load all arrays of a .npz file. Raises DatassayError naming the file and what was found."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # zipfile, zlib and numpy each raise their own on a damaged file
+        raise DatassayError(f"{path}: cannot be read ({error}), delete it and run again") from error
+
+
 def save_table(path: PathLike, table: "pd.DataFrame") -> None:
     """Save a table as parquet (zstd); `table.attrs` is kept."""
     with atomic_path(path) as temporary:

@@ -11,6 +11,7 @@ from datassay.transfer.baselines import OF_MODELS
 from datassay.transfer.filters import check_filter
 from datassay.transfer.registry import CONFIG, INDEX, esm_folders
 
+TASK = "task_embedding"  # the baseline that needs a file of its own per data set
 BASE = "none"  # the source of a real transfer that starts from the base model itself
 HUB_NAMES = {"builtin:minilm": "sentence-transformers/all-MiniLM-L6-v2"}
 
@@ -125,7 +126,27 @@ def baseline_inputs(config: Config, target: str) -> dict[str, Any]:
     }
     if set(OF_MODELS) & set(config.transfer.baselines):
         inputs["models"] = of_sources(config, "source_model", sources)
+    if TASK in config.transfer.baselines:
+        inputs["tasks"] = of_sources(config, "task_embedding", sources)
+        inputs["own_task"], inputs["own_times"] = (
+            of_sources(config, name, [target])[0] for name in ("task_embedding", "task_times")
+        )
     return inputs
+
+
+def task_inputs(config: Config, name: str) -> dict[str, Any]:
+    """Return what the task embedding of a data set is made from; no model where it is no source."""
+    return {
+        "examples": path("examples", dataset=name),
+        "card": path("card", dataset=name),
+        "model": of_sources(config, "source_model", [name])[0] if name in source_names(config) else [],
+    }
+
+
+def task_params(config: Config) -> dict[str, Any]:
+    """Return how task embeddings are made."""
+    settings = config.transfer
+    return {"seed": settings.seed, "target_rows": settings.target_rows, "fisher_rows": settings.fisher_rows}
 
 
 def evaluation_inputs(config: Config) -> dict[str, Any]:

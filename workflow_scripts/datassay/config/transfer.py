@@ -6,7 +6,9 @@ from pydantic import Field
 
 from datassay.config.blocks import Block, Name, Number, Share
 
-Baseline = Literal["logme", "leep", "nce", "h_score", "frozen", "text_embedding", "vocabulary", "size"]
+Baseline = Literal[
+    "logme", "leep", "nce", "h_score", "frozen", "text_embedding", "task_embedding", "vocabulary", "size"
+]  # fmt: skip
 
 
 class Esm(Block):
@@ -76,8 +78,9 @@ class Transfer(Block):
     bootstrap: Bootstrap = Field(default_factory=Bootstrap, description="intervals")
     baselines: list[Baseline] = Field(
         [], description="other methods to compare: logme, leep, nce, h_score, frozen (of the fine-tuned models), "
-        "text_embedding, vocabulary, size"
+        "text_embedding, task_embedding, vocabulary, size"
     )  # fmt: skip
+    fisher_rows: Annotated[int, Field(gt=0)] = Field(200, description="task_embedding: rows whose gradients count")
     ground_truth: GroundTruth = Field(default_factory=GroundTruth, description="real transfers")
 
     def tuned_folder(self, source: str) -> str | None:

@@ -100,13 +100,20 @@ class TextModel:
         """Return pooled vectors [n, d] and the classifier's logits [n, C] of some rows, float32; needs `head`."""
         return self._run(rows, logits=True)
 
+    def logits(self, rows: np.ndarray) -> torch.Tensor:
+        """Return the classifier's logits [n, C] of some rows, all in one pass, with their gradient; needs `head`."""
+        return self.model(**self._inputs(rows)).logits
+
+    def _inputs(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        return {name: value for name, value in self.encoded.batch(rows, self.device).items() if name in self.taken}
+
     @torch.inference_mode()
     def _run(self, rows: np.ndarray, logits: bool) -> tuple[np.ndarray, np.ndarray]:
         order = np.argsort(rows)
         found: Any = None
         said: Any = None
         for batch in by_length(rows, self.size, self.encoded.lengths):
-            inputs = {k: v for k, v in self.encoded.batch(batch, self.device).items() if k in self.taken}
+            inputs = self._inputs(batch)
             output = self.model(**inputs) if logits else None
             vectors = pooled(self._heard if logits else self.body(**inputs), inputs["attention_mask"], self.pooling)
             place = order[np.searchsorted(rows, batch, sorter=order)]

@@ -5,10 +5,12 @@ A higher score is a better source. Every function takes arrays; `score_source` c
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from datassay.storage import load_members
 from datassay.training.scores import scores
 from datassay.transfer.logme import logme
 from datassay.transfer.maps import PENALTIES, LeaveOneOut
@@ -89,6 +91,12 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-300))
 
 
+def layerwise_cosine(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> float:
+    """Return the mean cosine over the arrays of two task embeddings; what matters to neither does not count."""
+    both = [name for name in a if a[name].any() or b[name].any()]
+    return float(np.mean([cosine(*(side[name].ravel().astype(np.float64) for side in (a, b))) for name in both]))
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Return probabilities [N, C] of logits, float64."""
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
@@ -103,9 +111,10 @@ def score_source(
 ) -> list[dict[str, Any]]:
     """Return one record per method: score, bytes that it keeps of the source, seconds, reason where it has no score.
 
-    target: labels [N], regression, mean_embedding [d], vocabulary. source: regression, mean_embedding, vocabulary,
-    rows, model_bytes. read: returns features [N, D] and logits [N, S] of the target's texts from the source's model; it
-    is called once where a method of `OF_MODELS` needs it, and its time counts for each of them.
+    target: labels [N], regression, mean_embedding [d], vocabulary, task (embedding). source: regression,
+    mean_embedding, vocabulary, rows, model_bytes, task (file of its embedding). read: returns features [N, D] and
+    logits [N, S] of the target's texts from the source's model; it is called once where a method of `OF_MODELS` needs
+    it, and its time counts for each of them.
     """
     reading, features, logits = 0.0, np.empty((0, 0)), np.empty((0, 0))
     if set(OF_MODELS) & set(methods):
@@ -120,10 +129,13 @@ def score_source(
         "leep": lambda: leep(softmax(logits), labels),
         "nce": lambda: nce(logits.argmax(axis=1), labels),
         "text_embedding": lambda: cosine(source["mean_embedding"], target["mean_embedding"]),
+        "task_embedding": lambda: layerwise_cosine(load_members(source["task"]), target["task"]),
         "vocabulary": lambda: jaccard(source["vocabulary"], target["vocabulary"]),
         "size": lambda: float(source["rows"]),
     }
     kept = {"text_embedding": source["mean_embedding"].nbytes, "vocabulary": source["vocabulary"].nbytes, "size": 8}
+    if "task_embedding" in methods:
+        kept["task_embedding"] = Path(source["task"]).stat().st_size
     records = []
     for method in methods:
         record = {"method": method, "score": float("nan"), "bytes": kept.get(method, source["model_bytes"])}

@@ -1,26 +1,23 @@
-"""The jobs of a transfer: one per source, one per target, one per (source, target)."""
+"""The jobs of a transfer: one per source, and one per (source, target)."""
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datassay.checkpoints import Checkpoints, unit_done
+from datassay.checkpoints import Checkpoints
 from datassay.config import Finetune
 from datassay.encoders import encode_shards, read_shards
 from datassay.errors import DatassayError
 from datassay.randomness import generator
 from datassay.storage import atomic_path
 from datassay.training import known, retrain, tune
-from datassay.transfer.baselines import score_source
 from datassay.transfer.maps import fit_esm
-from datassay.transfer.registry import SOURCE, load_esm, save_esm
-from datassay.transfer.texts import text_hashes
+from datassay.transfer.registry import save_esm
+from datassay.transfer.texts import text_hashes, vocabulary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,13 +86,13 @@ def build_esm(
     clock.append(time.monotonic())
     esm = fit_esm(base, tuned, seed=how["seed"], **how["esm"])
     logger.info("on held-out rows: %s", {k: v for k, v in esm.report.items() if isinstance(v, float)})
-    own = {"num_examples": len(chosen), "seed": how["seed"], "label_column": about.get("label_column")}
+    said = {**about, "num_examples": len(chosen), "seed": how["seed"], **recipe(settings, how["esm"])}
     source = {
         "text_hashes": text_hashes(chosen),
         "vocabulary": vocabulary(chosen, settings),
         "mean_embedding": base.mean(axis=0, dtype=np.float64),
     }
-    save_esm(esm_folder, esm, {**about, **own, **recipe(settings, how["esm"])}, source)
+    save_esm(esm_folder, esm, said, source)
     clock.append(time.monotonic())
     parts = ("fine_tuning", "embedding", "fitting")
     return dict(zip(parts, np.diff(clock).tolist(), strict=True))
@@ -115,22 +112,6 @@ def recipe(settings: Finetune, esm: Mapping[str, Any]) -> dict[str, Any]:
         return said | {"esm_optimizer": "ridge"}
     taken = {f"esm_{'num_epochs' if k == 'epochs' else k}": esm[k] for k in ("epochs", "batch_size", "learning_rate")}
     return said | taken | {"esm_weight_decay": esm["weight_decay"], "esm_optimizer": "AdamW"}
-
-
-def vocabulary(examples: "pd.DataFrame", settings: Finetune) -> np.ndarray:
-    """Return the token ids that occur in the texts, int64, sorted; the tokenizer is the base model's."""
-    from transformers import AutoTokenizer
-
-    from datassay.encoders.backbones import OWN_CODE_ONLY, loading, model_source
-    from datassay.encoders.texts import whole_texts
-
-    with loading(settings.backbone):
-        tokenizer = AutoTokenizer.from_pretrained(
-            model_source(settings.backbone), revision=settings.revision, **OWN_CODE_ONLY
-        )
-    texts = [list(part) for part in whole_texts(examples) if part is not None]
-    ids = [row for part in texts for row in tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"]]
-    return np.unique(np.concatenate([np.asarray(row, dtype=np.int64) for row in ids]))
 
 
 def transfer(
@@ -175,59 +156,3 @@ def bare_model(model_folder: str, scratch: Path) -> str:
         ]
     save_parts(parts, scratch)
     return str(scratch)
-
-
-def compute_baselines(
-    chosen: "pd.DataFrame",
-    embeddings: np.ndarray,
-    regression: bool,
-    sources: Sequence[Mapping[str, Any]],
-    methods: Sequence[str],
-    settings: Finetune,
-    pooling: str,
-    checkpoints: Checkpoints,
-) -> list[dict[str, Any]]:
-    """Return the records of `score_source` of every source, in their order; a finished source is a checkpoint record.
-
-    chosen, embeddings: the rows of the target that the ranking sees. sources: name, esm and model (folders, None where
-    no method needs it), regression.
-    """
-    target = {
-        "labels": chosen["label"].to_numpy(),
-        "regression": regression,
-        "mean_embedding": embeddings.mean(axis=0, dtype=np.float64),
-        "vocabulary": vocabulary(chosen, settings) if "vocabulary" in methods else None,
-    }
-    records = []
-    for source in sources:
-        saved = checkpoints.load(source["name"])
-        if saved is None:
-            read = partial(_read, chosen, source, settings, pooling)
-            own = score_source(methods, target, _known_of(source), read)
-            saved = {"json": np.frombuffer(json.dumps(own).encode(), np.uint8)}
-            checkpoints.save(source["name"], saved)
-            unit_done("source")
-            logger.info("%s: %s", source["name"], {one["method"]: round(one["score"], 4) for one in own})
-        records += [{"source": source["name"], **one} for one in json.loads(saved["json"].tobytes())]
-    return records
-
-
-def _known_of(source: Mapping[str, Any]) -> dict[str, Any]:
-    about, _ = load_esm(source["esm"])
-    weights = Path(source["model"]).rglob("*.safetensors") if source["model"] else ()
-    with np.load(Path(source["esm"]) / SOURCE, allow_pickle=False) as arrays:
-        return {
-            "regression": source["regression"],
-            "rows": about["num_examples"],
-            "mean_embedding": arrays["mean_embedding"],
-            "vocabulary": arrays["vocabulary"],
-            "model_bytes": sum(file.stat().st_size for file in weights),
-        }
-
-
-def _read(
-    chosen: "pd.DataFrame", source: Mapping[str, Any], settings: Finetune, pooling: str
-) -> tuple[np.ndarray, np.ndarray]:
-    from datassay.transfer._pooled import TextModel
-
-    return TextModel(chosen, source["model"], settings, pooling, head=True).with_logits(np.arange(len(chosen)))

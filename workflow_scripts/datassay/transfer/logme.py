@@ -7,6 +7,7 @@ reduced to a tridiagonal one, from which everything follows without eigenvectors
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,22 @@ class Moments:
     target_sums: np.ndarray
     target_squares: np.ndarray
 
+    @cached_property
+    def root(self) -> np.ndarray:
+        """A root R [D, rank] of the Gram matrix: R R^T = F^T F."""
+        with one_thread():
+            sigma, axes = np.linalg.eigh(self.gram)
+        kept = sigma > sigma.max() * len(sigma) * np.finfo(np.float64).eps
+        return axes[:, kept] * np.sqrt(sigma[kept])
+
     def mapped(self, weight: np.ndarray, bias: np.ndarray) -> "Moments":
         """Return the moments of F W^T + b without looking at F: weight [D', D], bias [D']. Time O(D^3), whatever N."""
         weight, bias = np.asarray(weight, dtype=np.float64), np.asarray(bias, dtype=np.float64)
         with one_thread():
             moved = weight @ self.sums
             lifted = np.outer(moved, bias)
-            gram = weight @ self.gram @ weight.T + lifted + lifted.T + self.rows * np.outer(bias, bias)
+            half = weight @ self.root
+            gram = half @ half.T + lifted + lifted.T + self.rows * np.outer(bias, bias)
             cross = weight @ self.cross + np.outer(bias, self.target_sums)
         sums = moved + self.rows * bias
         return Moments(self.rows, gram, sums, cross, self.target_sums, self.target_squares)

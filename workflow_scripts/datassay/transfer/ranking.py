@@ -3,14 +3,13 @@
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from datassay.errors import DatassayError
 from datassay.randomness import generator
-from datassay.storage import PathLike
+from datassay.storage import PathLike, load_members
 from datassay.transfer.logme import Moments, influences, logme, logme_of, moments
 from datassay.transfer.maps import EmbeddingSpaceMap
 from datassay.transfer.registry import load_esm
@@ -117,10 +116,6 @@ def intervals(scores: np.ndarray, adds: np.ndarray, replicates: int, seed: int) 
 
 def load_statistics(path: PathLike) -> tuple[Moments, np.ndarray]:
     """Return the moments of a target and the hashes of its texts from the file that holds both."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name.name: file[name.name] for name in fields(Moments)} | {"hashes": file["text_hashes"]}
-    except Exception as error:  # zipfile and numpy each raise their own on a damaged file
-        raise DatassayError(f"{path}: cannot be read ({error}), delete it and run again") from error
-    hashes = arrays.pop("hashes")
-    return Moments(**(arrays | {"rows": int(arrays["rows"])})), hashes
+    arrays = load_members(path)
+    hashes = arrays.pop("text_hashes")
+    return Moments(int(arrays.pop("rows")), **arrays), hashes

@@ -1,10 +1,11 @@
 """The tables of a ranking as people read them."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datassay.errors import DatassayError
+from datassay.storage import load_members
 from datassay.transfer.filters import chosen
 from datassay.transfer.registry import SOURCE
 from datassay.transfer.texts import shared_share
@@ -71,16 +72,8 @@ def described(ranking: "pd.DataFrame", index: "pd.DataFrame", hashes: np.ndarray
 
 
 def _shared(folder: str, hashes: np.ndarray) -> float:
-    from pathlib import Path
-
     file = Path(folder) / SOURCE
-    if not file.is_file():
-        return float("nan")
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return shared_share(arrays["text_hashes"], hashes)
-    except Exception as error:  # zipfile and numpy each raise their own on a damaged file
-        raise DatassayError(f"{file}: cannot be read ({error}), make the ESM again") from error
+    return shared_share(load_members(file)["text_hashes"], hashes) if file.is_file() else float("nan")
 
 
 def markdown(table: "pd.DataFrame") -> str:
