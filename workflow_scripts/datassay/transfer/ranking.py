@@ -56,22 +56,25 @@ def rank(
             raise DatassayError("a ranking needs the target's embeddings, or their statistics")
         statistics = moments(embeddings, targets, regression=regression)
     started = time.monotonic()
-    scored: list[tuple[str, Any, float]] = []
+    scores: dict[str, float] = {}
     faults: dict[str, str] = {}
+    best: list[tuple[float, str, EmbeddingSpaceMap | PathLike]] = []
+    wanted = top if embeddings is not None and replicates else 0
     for name, esm in esms:
         try:
-            scored.append((name, esm, score_esm(_loaded(esm), statistics, embeddings, targets, regression)))
+            scores[name] = score_esm(_loaded(esm), statistics, embeddings, targets, regression)
         except DatassayError as error:
             logger.warning("%s is left out: %s", name, error)
             faults[name] = str(error)
-    scored.sort(key=lambda found: (-found[2], found[0]))
-    table = pd.DataFrame([(name, score) for name, _, score in scored], columns=["name", "score"])
+            continue
+        best = sorted([*best, (-scores[name], name, esm)], key=lambda found: found[:2])[:wanted]
+    table = pd.DataFrame(sorted(scores.items(), key=lambda item: (-item[1], item[0])), columns=["name", "score"])
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     table[["standard_error", "rank_low", "rank_high"]] = np.nan
     seconds = {"scoring": time.monotonic() - started}
-    if embeddings is not None and replicates and scored:
-        best = [_loaded(esm) for _, esm, _ in scored[:top]]
-        adds = np.stack([influences(esm.transform(embeddings), targets, regression=regression) for esm in best])
+    if embeddings is not None and best:
+        maps = (_loaded(esm) for _, _, esm in best)
+        adds = np.stack([influences(esm.transform(embeddings), targets, regression=regression) for esm in maps])
         columns = ["standard_error", "rank_low", "rank_high"]
         table.loc[: len(best) - 1, columns] = intervals(table["score"].to_numpy()[: len(best)], adds, replicates, seed)
     seconds["intervals"] = time.monotonic() - started - seconds["scoring"]
