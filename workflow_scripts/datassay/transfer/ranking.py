@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -68,7 +68,8 @@ def rank(
             faults[name] = str(error)
             continue
         best = sorted([*best, (-scores[name], name, esm)], key=lambda found: found[:2])[:wanted]
-    table = pd.DataFrame(sorted(scores.items(), key=lambda item: (-item[1], item[0])), columns=["name", "score"])
+    order = sorted(scores, key=lambda name: (-scores[name], name))
+    table = pd.DataFrame({"name": order, "score": [scores[name] for name in order]})
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     table[["standard_error", "rank_low", "rank_high"]] = np.nan
     seconds = {"scoring": time.monotonic() - started}
