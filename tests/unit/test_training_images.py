@@ -309,3 +309,17 @@ def test_a_block_computes_what_that_of_transformers_does(block: str, stride: int
         place.load_state_dict(dict(zip(place.state_dict(), part.state_dict().values(), strict=True)))
     x = torch.randn(2, 8, 6, 6, generator=values)
     torch.testing.assert_close(ours(x), peer(x))
+
+
+def test_a_backbone_may_lend_its_shape_alone(examples: pd.DataFrame, tiny: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForImageClassification
+
+    weights = {}
+    for pretrained in (True, False):
+        still = finetune(tiny / "vit", epochs=1, learning_rate=1e-30, weight_decay=0, pretrained=pretrained)
+        run(examples, still, tmp_path / str(pretrained)).save_model(tmp_path / f"{pretrained}")
+        weights[pretrained] = AutoModelForImageClassification.from_pretrained(tmp_path / f"{pretrained}").state_dict()
+    given = AutoModelForImageClassification.from_pretrained(tiny / "vit").state_dict()
+    name = next(name for name in given if "patch_embeddings" in name and name.endswith("weight"))
+    assert (weights[True][name] - given[name]).abs().max() < 1e-6 < (weights[False][name] - given[name]).abs().max()
+    assert weights[True].keys() == weights[False].keys()
