@@ -37,7 +37,7 @@ def table(kind="text", n=N):
 
 
 TYPICAL = (np.random.default_rng(1).permutation(N - 60).astype(float),)
-FOREIGN = [f"a foreign sentence number {i}" for i in range(50)]
+FOREIGN = [f"a foreign sentence number {i}" for i in range(20)]
 
 
 @pytest.mark.parametrize("kind", ["text", "image"])
@@ -77,6 +77,9 @@ def _check_contents(before, after, probes, content):
     assert (after.loc[rows["corrupted"], content] != before.loc[rows["corrupted"], content]).all()
     assert not set(rows["random_inputs"]) & set(before.index)
     assert (after.loc[rows["random_inputs"], "true_label"] == -1).all()
+    unseen = probes.loc[probes["half"] == "unseen", "example_id"]
+    learnt = list(map(str, after.loc[~after.index.isin(unseen), content]))
+    assert not set(map(str, after.loc[unseen, content])) & set(learnt), "what is never learnt is new to the model"
 
 
 def test_the_same_seed_plants_the_same_and_another_does_not():
@@ -103,7 +106,7 @@ def test_what_cannot_be_planted_is_refused():
         plant(table(), Probes(size=40), CLASSES, TYPICAL)
     with pytest.raises(DatassayError, match="no scores"):
         plant(table(), Probes(size=10), CLASSES)
-    with pytest.raises(DatassayError, match="50 sentences, 60 are needed"):
+    with pytest.raises(DatassayError, match="20 sentences, 60 are needed"):
         plant(table(), Probes(suites=["out_of_distribution"], size=60), CLASSES, (), FOREIGN)
     lone = table()
     lone.loc[lone["label"] == 2, "label"] = 0
@@ -248,6 +251,7 @@ def config(**probes):
         ({"scores": {"path": "absent.npz"}}, "probes.scores.path: no file 'absent.npz'"),
         ({"suites": ["typical", "out_of_distribution"]}, "name a file of them"),
         ({"unseen": 5}, "unseen: needs a suite of what is out of distribution"),
+        ({"suites": ["random_outputs", "ordinary"]}, "needs at least 2 besides ordinary"),
     ],
 )
 def test_faults_of_the_config_are_named(probes, fault):
@@ -257,7 +261,7 @@ def test_faults_of_the_config_are_named(probes, fault):
 
 def test_probes_need_classes_and_vectors_of_what_they_change(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    raw = config(suites=["corrupted", "ordinary"])
+    raw = config(suites=["corrupted", "random_outputs"])
     np.save("v.npy", np.ones((3, 2)))
     raw["encoders"] = [{"name": "own", "kind": "vectors", "path": "v.npy"}]
     raw["models"][0]["encoder"] = "own"

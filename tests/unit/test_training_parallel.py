@@ -33,8 +33,9 @@ def run(files: dict[str, str], folder: Path, processes: int, **settings: object)
     return folder
 
 
-def test_two_processes_train_as_one(files: dict[str, str], tmp_path: Path) -> None:
-    one, two = run(files, tmp_path / "one", 1), run(files, tmp_path / "two", 2)
+@pytest.mark.parametrize("dynamics", ["eval", "online"])
+def test_two_processes_train_as_one(dynamics: str, files: dict[str, str], tmp_path: Path) -> None:
+    one, two = (run(files, tmp_path / str(count), count, dynamics=dynamics) for count in (1, 2))
     for name in ARRAYS:
         a, b = (load_array(folder / f"{name}.npy") for folder in (one, two))
         assert a.shape == b.shape

@@ -115,6 +115,8 @@ def _probe_checks(dataset: Dataset, config: Config) -> Iterable[tuple[str, str]]
     yield from ((f"{key}.{name}", f"no file '{f}'") for name, f in files.items() if f and not Path(f).is_file())
     if dataset.modality == "text" and "out_of_distribution" in probes.suites and probes.foreign is None:
         yield f"{key}.foreign", "texts out of distribution are sentences of another data set: name a file of them"
+    if len(set(probes.suites) - {"ordinary"}) < 2:
+        yield f"{key}.suites", "needs at least 2 besides ordinary, so that examples have categories to choose from"
     changed = [suite for suite in probes.suites if suite in CHANGED]
     used = [encoder for encoder in encoders_of(config, dataset) if encoder.kind == "vectors"]
     if changed and used:

@@ -71,6 +71,7 @@ def plant(
             new = _made(examples, train, suite, size, foreign, n_classes, rng).assign(split=PROBE)
             ids, original = new["example_id"].to_numpy(), np.full(len(new), UNKNOWN)
             made.append(new)
+            foreign = _unused(foreign, new)
         half = np.where(np.arange(len(ids)) < round(len(ids) * settings.reference), "reference", "evaluation")
         half = half[rng.permutation(len(ids))]
         parts.append(pd.DataFrame({"example_id": ids, "suite": suite, "half": half, "original_label": original}))
@@ -202,6 +203,12 @@ def _drawn(foreign: Sequence[str], count: int, rng: np.random.Generator) -> list
             f"probes.foreign: {len(foreign)} sentences, {count} are needed: give more or lower probes.size"
         )
     return [foreign[place] for place in rng.choice(len(foreign), count, replace=False)]
+
+
+def _unused(foreign: Sequence[str], made: "pd.DataFrame") -> list[str]:
+    """Return the sentences that no probe holds, so that what is never learnt is new to the model."""
+    used = {text for name in CONTENT if name in made for text in made[name]}
+    return [sentence for sentence in foreign if sentence not in used]
 
 
 def _unseen_counts(settings: Probes, size: int) -> dict[str, int]:

@@ -25,6 +25,12 @@ class Outputs:
         self._place = np.empty(rows.max(initial=-1) + 1, np.int64)
         self._place[rows] = np.arange(len(rows))
 
+    def clear(self) -> None:
+        """Set all to 0."""
+        for array in (self.logits, self.norms, self.features):
+            if array is not None:
+                array[:] = 0
+
     def put(self, rows: np.ndarray, logits: torch.Tensor, features: torch.Tensor) -> None:
         """Fill in some of the rows."""
         place, objective = self._place[rows], self.objective

@@ -106,6 +106,8 @@ def _observed(run: Run, total: int, online: Outputs | None, features: bool) -> A
         largest = np.finfo(run.settings.dynamics_type).max
         arrays["logits"][part.rows] = np.clip(part.logits, -largest, largest)
         arrays["feature_norms"][part.rows] = part.norms
+    if online is not None:
+        online.clear()
     return arrays if found.features is None else arrays | {"features": found.features}
 
 
