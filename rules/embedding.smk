@@ -42,7 +42,7 @@ rule embed_shard:
 rule embed:
     """Encode every example as a vector, or read the vectors of a user's file, or join what several jobs encoded."""
     input:
-        examples=path("examples"),
+        examples=lambda wildcards: annotation_plan.contents_file(CONFIG, wildcards.dataset),
         given=lambda wildcards: one(CONFIG.encoders, wildcards.encoder).path or [],
         shards=shards("embedding_shard", embedding_jobs),
     output:

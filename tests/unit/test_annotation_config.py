@@ -115,3 +115,10 @@ def test_what_reads_the_infoverse_gets_its_families(raw: dict[str, Any]) -> None
     assert set(params["families"]) == {"training_dynamics", "ensemble", "static", "pretrained"}
     assert params["batch_size"] == 100 and params["near_duplicates"] == 0.95 and "question" not in params
     assert annotation_plan.batch_params(config(raw, strategy="margin"), "mine")["families"] == {}
+
+
+def test_encoders_read_what_answers_never_change(root: Path) -> None:
+    rules = (root / "rules/embedding.smk").read_text()
+    for name in ("embed", "embed_shard"):
+        body = rules.split(f"rule {name}:")[1].split("output:")[0]
+        assert "annotation_plan.contents_file(CONFIG, wildcards.dataset)" in body, name
