@@ -91,7 +91,7 @@ def disturbed(cluster, tmp_path_factory):
         "scancel": ("find_neighbors", lambda cluster, job, node: cluster.run("scancel", job)),
     }
     try:
-        watch(run, faults, 500)
+        watch(run, faults, 900)
     finally:
         run.process.kill()
     return run
