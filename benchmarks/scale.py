@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py --rows 10000 100000 1000000 --folder /scratch
 
-Vectors are random, 384 wide, in a memory-mapped file as the workflow has them; labels of 10 classes, 10 epochs of logits.
+Vectors are random, 384 wide, memory-mapped as in the workflow; labels of 10 classes, 10 epochs of logits.
 """
 
 import argparse
@@ -87,8 +87,16 @@ def run_step(name: str, folder: Path, rows: int) -> None:
         HnswIndex.build(load("vectors"))
 
 
-STEPS = ("KNN-Shapley, 1,000 validation rows", "training dynamics, 10 epochs", "density of features", "k-center, 1,000 picks",
-         "infoVerse DPP, 1,000 picks", "tables: join, parquet and csv", *QUADRATIC, *INDEX)  # fmt: skip
+STEPS = (
+    "KNN-Shapley, 1,000 validation rows",
+    "training dynamics, 10 epochs",
+    "density of features",
+    "k-center, 1,000 picks",
+    "infoVerse DPP, 1,000 picks",
+    "tables: join, parquet and csv",
+    *QUADRATIC,
+    *INDEX,
+)
 
 
 def measured(name: str, folder: Path, rows: int, memory: float) -> dict[str, float] | None:

@@ -38,9 +38,9 @@ class Submitted:
     done: dict[str, str] = field(default_factory=dict)  # fault -> job
 
     def running(self, rule: str) -> tuple[str, str] | None:
-        """Return number and node of a running job of a rule (or group)."""
+        """Return number and node of a running job of a rule."""
         listed = self.cluster.run("squeue", "-h", "-t", "running", "-o", "%i %N %k").stdout
-        found = re.search(rf"^(\d+) (\w+) .*\b{rule}\b", listed, re.M)
+        found = re.search(rf"^(\d+) (\w+) rule_{rule}_wildcards", listed, re.M)
         return (found[1], found[2]) if found else None
 
     def text(self) -> str:

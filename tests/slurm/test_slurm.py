@@ -1,5 +1,7 @@
 """The workflow on a real SLURM cluster: who runs where, and that no way of losing a job changes a result."""
 
+import re
+
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -12,6 +14,8 @@ LOCAL = {
     "plot_detectors",
     "summarise",
 }
+REPORTS = {"build_explorer", "join_assay", "list_suspicious", "plot_report", "score_detection"}
+COMMENT = re.compile("|".join(REPORTS))
 
 
 def jobs(run):
@@ -34,7 +38,7 @@ def test_the_results_are_those_of_a_local_run(disturbed, undisturbed):
 
 def test_training_goes_to_the_gpu_partition_and_the_rest_elsewhere(disturbed):
     for job in jobs(disturbed):
-        gpu = "train" in job["Comment"].split("_wildcards")[0].split("rule_") and "retrain" not in job["Comment"]
+        gpu = job["Comment"].startswith("rule_train_wildcards")
         assert (job["Partition"] == "gpu") == gpu, job
         assert ("gres/gpu=1" in job["AllocTRES"]) == gpu, job
 
@@ -45,27 +49,28 @@ def test_local_rules_are_not_submitted(disturbed):
 
 
 def test_short_jobs_are_submitted_in_groups(disturbed):
-    assert len([job for job in jobs(disturbed) if "measures" in job["Comment"]]) == 2
-    assert len([job for job in jobs(disturbed) if "reports" in job["Comment"]]) == 1
+    groups = [job["Comment"] for job in jobs(disturbed) if job["State"] == "COMPLETED"]
+    assert [set(COMMENT.findall(group)) for group in groups if group.startswith("rule_reports_")] == [REPORTS]
+    assert {"measure", "join_infoverse", "rank_examples"} in [
+        set(re.findall("measure(?=_)|join_infoverse|rank_examples", group.removeprefix("rule_measures_")))
+        for group in groups
+    ]
 
 
 def test_a_training_that_meets_its_time_limit_saves_and_goes_on(disturbed):
     log = (disturbed.project.folder / "results/logs/train/digits/cnn/seed0.log").read_text()
     assert "going on after epoch" in log, "the second attempt started where the first one was stopped"
     assert "stopped by SIGUSR1 after a saved epoch" in disturbed.text()
-    states = [job["State"] for job in jobs(disturbed) if "rule_train" in job["Comment"]]
+    states = [job["State"] for job in jobs(disturbed) if job["Comment"].startswith("rule_train_wildcards")]
     assert states[-1] == "COMPLETED" and len(states) >= 2
 
 
 def test_what_needs_more_memory_gets_it(disturbed):
-    retrained = [
-        job for job in jobs(disturbed) if "rule_retrain_" in job["Comment"] or job["Comment"].startswith("rule_retrain")
-    ]
-    failed = [
-        job for job in retrained if job["State"] in ("FAILED", "OUT_OF_MEMORY") and "mem=400M" in job["AllocTRES"]
-    ]
-    assert failed
-    assert [job for job in retrained if job["State"] == "COMPLETED" and "mem=4000M" in job["AllocTRES"]]
+    retrained = [job for job in jobs(disturbed) if job["Comment"].startswith("rule_retrain_wildcards")]
+    killed = [job for job in retrained if job["State"] in ("FAILED", "OUT_OF_MEMORY")]
+    assert killed and all("mem=400M" in job["AllocTRES"] for job in killed)
+    done = [job for job in retrained if job["State"] == "COMPLETED"]
+    assert len(done) == 3 and all("mem=4000M" in job["AllocTRES"] for job in done)
 
 
 def test_a_cancelled_job_is_submitted_again(disturbed):
@@ -74,7 +79,7 @@ def test_a_cancelled_job_is_submitted_again(disturbed):
 
 
 def test_a_job_of_a_failed_node_runs_elsewhere(disturbed):
-    indexed = [job for job in jobs(disturbed) if "rule_build_index" in job["Comment"]]
+    indexed = [job for job in jobs(disturbed) if job["Comment"].startswith("rule_build_index_wildcards")]
     failed = [job for job in indexed if job["State"] == "NODE_FAIL"]
     done = [job for job in indexed if job["State"] == "COMPLETED"]
     assert [job["JobID"] for job in failed] == [disturbed.done["node failure"]] and len(done) == 1

@@ -24,6 +24,7 @@ from datassay.config import Training
 from datassay.encoders.backbones import resolve_precision
 from datassay.errors import DatassayError
 from datassay.randomness import generator
+from datassay.training._batch_norm import synchronise_batch_norm
 from datassay.training._objective import Objective
 from datassay.training._outputs import Outputs, answer, heard
 from datassay.training._recipes import Build, Task
@@ -124,8 +125,8 @@ def start(
     """
     torch.manual_seed(torch_seed(seed, "initialisation"))
     task = build(accelerator.device)
-    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
-        nn.SyncBatchNorm.convert_sync_batchnorm(task.model)
+    if accelerator.num_processes > 1:
+        synchronise_batch_norm(task.model)
     optimizer, order_seed = make_optimizer(task.model, settings), seed if order_seed is None else order_seed
     return Run(task, optimizer, accelerator, objective, settings, seed, order_seed, guidance)
 

@@ -7,14 +7,16 @@ synchronised. All processes hold the data. Torch loads inside the functions.
 import logging
 import os
 import re
+import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datassay.checkpoints import Interrupted, request_stop, stop_requested
+from datassay.checkpoints import INTERRUPTED, Interrupted, request_stop, stop_requested
 from datassay.errors import DatassayError
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from datassay.training._outputs import Outputs
 
 CHUNK = 1 << 26  # numbers summed up at a time
-INTERRUPTED = 75
 
 
 def launch(function: Callable[..., None], arguments: Sequence[Any], processes: int) -> None:
@@ -48,7 +49,12 @@ def launch(function: Callable[..., None], arguments: Sequence[Any], processes: i
     place = {"WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     place |= {} if there else {"ACCELERATE_USE_CPU": "yes"}
     try:
-        start_processes(_work, (place, function, arguments), nprocs=processes, start_method="fork")
+        context = start_processes(
+            _work, (place, function, arguments), nprocs=processes, join=False, start_method="fork"
+        )
+        with _passed_on(context.pids()):
+            while not context.join():
+                pass
     except ProcessRaisedException as error:
         if found := re.search(r"^(?:datassay\.errors\.)?DatassayError: (.*)$", str(error), re.M):
             raise DatassayError(found[1]) from error
@@ -57,6 +63,23 @@ def launch(function: Callable[..., None], arguments: Sequence[Any], processes: i
         if error.exit_code == INTERRUPTED:
             raise Interrupted("stopped after a saved epoch, run again to go on") from error
         raise
+
+
+@contextmanager
+def _passed_on(processes: Sequence[int]) -> Iterator[None]:
+    """Pass a signal that asks for a stop on to the processes, which save and say that they stopped."""
+
+    def pass_on(received: int, _frame: object) -> None:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, received)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _work(index: int, place: dict[str, Any], function: Callable[..., None], arguments: Sequence[Any]) -> None:
@@ -94,7 +117,7 @@ def sum_gradients(parameters: "Sequence[torch.nn.Parameter]", loss: float, accel
     flat = torch.cat([*parts, torch.tensor([loss], device=accelerator.device)])
     torch.distributed.all_reduce(flat)
     for p, part in zip(learnt, flat[:-1].split([p.numel() for p in learnt]), strict=True):
-        p.grad = part.view(p.shape).to(p.dtype).contiguous(memory_format=torch.preserve_format)
+        p.grad = torch.empty_like(p).copy_(part.view(p.shape))  # in the layout of p, which fused optimisers rely on
     return float(flat[-1])
 
 
@@ -117,8 +140,6 @@ def agree_to_stop(accelerator: "Accelerator") -> None:
     """Stop every process after this unit of work where one of them was asked to."""
     if accelerator.num_processes == 1:
         return
-    import signal
-
     import torch
 
     asked = torch.tensor([int(stop_requested())], device=accelerator.device)
