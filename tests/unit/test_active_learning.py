@@ -28,6 +28,17 @@ LOOP = {"query_size": 10, "budget": 45, "initial": {"size": 20, "per_minority": 
 WRAPPERS = ("whole", "random_subset", "seals", "anchoral", "anchoral_sampling")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Models this small lose time to threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def world(n=N, rare=0.1, seed=0):
     rng = np.random.default_rng(seed)
     labels = (rng.random(n) < rare).astype(int)

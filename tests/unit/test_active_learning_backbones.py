@@ -19,6 +19,17 @@ KINDS = ("bert", "deberta-v2", "albert", "gpt2", "t5")  # bert-tiny is a bert
 N = 90
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Models this small lose time to threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def texts() -> World:
     """A pool in which the rare class has words of its own."""
     rng = np.random.default_rng(0)
