@@ -196,6 +196,8 @@ def test_a_tuned_model_is_saved_resumed_and_read_with_its_head(tmp_path, monkeyp
     bare = TextModel(examples, str(tmp_path / "whole"), settings, "pooler")(np.arange(24))
     np.testing.assert_allclose(vectors, bare, atol=1e-6)
     assert vectors.shape == (24, WIDTH) and logits.shape == (24, 3)
+    with pytest.raises(DatassayError, match="no trained classifier"):
+        TextModel(examples, folder, settings, "pooler", head=True)
     head = AutoModelForSequenceClassification.from_pretrained(tmp_path / "whole").classifier
     with torch.no_grad():
         np.testing.assert_allclose(head(torch.from_numpy(vectors)).numpy(), logits, atol=1e-5)

@@ -16,6 +16,7 @@ from transformers.utils import cached_file
 
 from datassay.config import Finetune
 from datassay.encoders.backbones import OWN_CODE_ONLY, loading, model_source
+from datassay.errors import DatassayError
 from datassay.training._tokens import encode
 from datassay.training.batches import by_length
 
@@ -63,7 +64,8 @@ def _own_pooling(source: str, revision: str | None) -> str | None:
 class TextModel:
     """A transformer in float32 and eval mode that reads the examples; with `head` also its classifier.
 
-    settings: names the tokens per text and the texts per pass. folder: the model, with its tokenizer.
+    settings: names the tokens per text and the texts per pass. folder: the model, with its tokenizer. Raises
+    DatassayError where a model that is to be a classifier was saved without its head.
     """
 
     def __init__(
@@ -73,8 +75,12 @@ class TextModel:
         revision = settings.revision if folder == settings.backbone else None
         with loading(folder):
             tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, **OWN_CODE_ONLY)
-            kind = AutoModelForSequenceClassification if head else AutoModel
-            self.model = kind.from_pretrained(source, revision=revision, dtype=torch.float32, **OWN_CODE_ONLY)
+            kind: Any = AutoModelForSequenceClassification if head else AutoModel
+            self.model, report = kind.from_pretrained(
+                source, revision=revision, dtype=torch.float32, output_loading_info=True, **OWN_CODE_ONLY
+            )
+        if head and (missing := sorted(report["missing_keys"])):
+            raise DatassayError(f"model '{folder}': it has no trained {missing[0]}, so that it is no classifier")
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
