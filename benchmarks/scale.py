@@ -1,4 +1,4 @@
-"""Time and memory of the array steps as a data set grows, each in a process of its own: the figures of docs/scale.md.
+"""Time and memory of the array steps as a data set grows, each in a process of its own.
 
     python benchmarks/scale.py --rows 10000 100000 1000000 --folder /scratch
 

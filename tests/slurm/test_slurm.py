@@ -60,7 +60,10 @@ def test_short_jobs_are_submitted_in_groups(disturbed):
 def test_a_training_that_meets_its_time_limit_saves_and_goes_on(disturbed):
     log = (disturbed.project.folder / "results/logs/train/digits/cnn/seed0.log").read_text()
     assert "going on after epoch" in log, "the second attempt started where the first one was stopped"
-    assert "stopped by SIGUSR1 after a saved epoch" in disturbed.text()
+    said = "".join(
+        file.read_text() for file in disturbed.project.folder.rglob(".snakemake/slurm_logs/rule_train/**/*.log")
+    )
+    assert "stopped by SIGUSR1 after a saved epoch" in said
     states = [job["State"] for job in jobs(disturbed) if job["Comment"].startswith("rule_train_wildcards")]
     assert states[-1] == "COMPLETED" and len(states) >= 2
 

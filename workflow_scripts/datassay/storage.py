@@ -52,7 +52,8 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
         os.replace(temporary, target)
         _sync(target.parent)
     except OSError as error:
-        raise DatassayError(f"{target}: cannot write: {error.strerror or error}") from error
+        reason = error.strerror or f"the disk is full or the quota used up: {error}"  # numpy tells the counts alone
+        raise DatassayError(f"{target}: cannot write: {reason}") from error
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
