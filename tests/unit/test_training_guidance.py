@@ -110,6 +110,18 @@ def test_scores_after_every_epoch_end_with_those_of_the_last(tmp_path: Path) -> 
     assert scores(every_epoch=True, checkpoints=kept) == every == scores(every_epoch=True, checkpoints=kept)
 
 
+def test_accuracies_of_groups_are_those_of_the_test_rows() -> None:
+    test = (EXAMPLES["split"] == "test").to_numpy()
+    groups = np.where(np.arange(len(EXAMPLES)) % 2, "odd", "even").astype(object)
+    groups[np.flatnonzero(test)[0]] = None
+    (found, _), (plain, _) = scores(EXAMPLES.assign(group=groups), by_group=True), scores()
+    assert {name: found[name] for name in plain} == plain
+    known = [group for group in groups[test] if group]
+    assert found["worst_group_accuracy"] == min(found["odd_accuracy"], found["even_accuracy"])
+    right = sum(found[f"{name}_accuracy"] * known.count(name) for name in ("odd", "even"))
+    assert right == pytest.approx(round(right)) and abs(right - plain["accuracy"] * test.sum()) < 1 + 1e-9
+
+
 def test_a_stopped_run_goes_on_with_the_scores_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_stop_signal", [signal.SIGTERM])
     kept = Checkpoints(tmp_path, "key")
