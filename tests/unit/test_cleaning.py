@@ -103,10 +103,10 @@ def test_the_share_is_chosen_on_one_half_alone():
 
 
 def test_halves_share_no_row_and_hold_every_class():
-    from datassay.cleaning.rules import _halves
+    from datassay.cleaning.rules import class_halves
 
     labels = np.array([0] * 7 + [1] * 4 + [2])
-    choosing, reporting = _halves(labels, np.random.default_rng(0))
+    choosing, reporting = class_halves(labels, np.random.default_rng(0))
     assert sorted([*choosing, *reporting]) == list(range(12))
     assert abs((labels[choosing] == 0).sum() - 3.5) == 0.5 and (labels[choosing] == 1).sum() == 2
 

@@ -303,7 +303,7 @@ class stopped_by_signal:
 
 
 def test_retraining_goes_on_at_the_next_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from datassay.training import _record
+    from datassay.training import _evaluate
 
     examples, vectors, kept = text_examples(), some_vectors(text_examples()), np.arange(30)
     whole = retrain(examples, vectors, NAMES, head(), [4, 5, 6], kept)
@@ -321,8 +321,13 @@ def test_retraining_goes_on_at_the_next_seed(tmp_path: Path, monkeypatch: pytest
     monkeypatch.undo()
     assert checkpoints.names() == ["seed4", "seed5"]
     trained: list[int] = []
-    start = _record.start
-    monkeypatch.setattr(_record, "start", lambda *given: trained.append(given[-1]) or start(*given))
+    start = _evaluate.start
+
+    def heard(*given, **options):
+        trained.append(given[-1])
+        return start(*given, **options)
+
+    monkeypatch.setattr(_evaluate, "start", heard)
     again = retrain(examples, vectors, NAMES, head(), [4, 5, 6], kept, checkpoints=checkpoints)
     assert trained == [6]
     assert again == whole and [list(a) for a in again] == [list(w) for w in whole]
