@@ -293,4 +293,5 @@ if __name__ == "__main__":
         sys.exit(reason)
     with Cluster(Path(sys.argv[1])) as running:
         print(f"export SLURM_CONF={running.folder}/slurm.conf PATH={running.environment['PATH']}", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the daemons are ended
+        signal.pause()
