@@ -158,12 +158,12 @@ class Cluster:
         self._start(node, "slurmd", "-D", "-N", node)
 
     def crash_node(self, node: str) -> None:
-        """End a node with all that runs on it, at once; SLURM is told, as it would find out in minutes only."""
+        """Take a node down and end all that runs on it; SLURM is told, as it would find out in minutes only."""
+        self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=crashed")
         self._stop(node, signal.SIGKILL)
         for process in self._steps(node):
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=crashed")
 
     def jobs(self, *columns: str) -> list[list[str]]:
         """Return columns of sacct (such as JobID, State) of every job so far, steps left out."""

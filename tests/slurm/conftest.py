@@ -53,20 +53,22 @@ def submit(cluster: Cluster, folder: Path, *arguments: str, resources: tuple[str
     project, screen = Project(folder), folder / "screen.txt"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *SETTINGS, *arguments]
     command += ["--default-resources", "mem_mb=2000", "runtime=60", f"slurm_account={ACCOUNT}"]
-    command += ["slurm_extra='--signal=USR1@35'", "--set-resources", "train:slurm_partition=gpu", *resources]
+    command += ["slurm_extra='--signal=USR1@20'", "--set-resources", "train:slurm_partition=gpu", *resources]
     with screen.open("w") as out:
         process = subprocess.Popen(command, cwd=folder, env=cluster.environment, stdout=out, stderr=out)
     return Submitted(cluster, project, process, screen)
 
 
 def watch(run: Submitted, faults: dict, timeout: float) -> None:
-    """Do to the jobs what `faults` (name -> (rule, function)) says, once each, until the workflow ends."""
+    """Do to the jobs what `faults` (name -> (rule, function)) says, once each, until the workflow ends.
+
+    A function returns False where it is too early.
+    """
     end = time.monotonic() + timeout
     while run.process.poll() is None and time.monotonic() < end:
         for name, (rule, do) in faults.items():
-            if name not in run.done and (job := run.running(rule)):
+            if name not in run.done and (job := run.running(rule)) and do(run, *job) is not False:
                 run.done[name] = job[0]
-                do(run.cluster, *job)
         time.sleep(0.2)
     if run.process.poll() is None:
         run.process.kill()
@@ -74,9 +76,10 @@ def watch(run: Submitted, faults: dict, timeout: float) -> None:
         raise AssertionError(f"not done after {timeout} s:\n{run.text()}")
 
 
-def node_failure(cluster: Cluster, job: str, node: str) -> None:
-    """Take a node down, with its jobs."""
-    cluster.crash_node(node)
+def time_is_up(run: Submitted, job: str, _node: str) -> bool:
+    """Send a training, when it has saved an epoch, the signal that SLURM sends before the time limit."""
+    saved = list(run.project.folder.rglob(".checkpoints/*/state*"))
+    return bool(saved) and run.cluster.run("scancel", "--signal=USR1", job).returncode == 0
 
 
 @pytest.fixture(scope="session")
@@ -84,11 +87,12 @@ def disturbed(cluster, tmp_path_factory):
     """The whole workflow on the cluster, through a time limit, out of memory, a node failure and a scancel."""
     folder = tmp_path_factory.mktemp("disturbed")
     Project(folder).configure("slurm")
-    limits = ("train:runtime=1*attempt", "retrain:mem_mb=400 if attempt == 1 else 4000")
+    limits = ("train:runtime=1 if attempt < 3 else 10", "retrain:mem_mb=400 if attempt == 1 else 4000")
     run = submit(cluster, folder, resources=limits)
     faults = {
-        "node failure": ("build_index", node_failure),
-        "scancel": ("find_neighbors", lambda cluster, job, node: cluster.run("scancel", job)),
+        "signal": ("train", time_is_up),
+        "node failure": ("build_index", lambda run, job, node: run.cluster.crash_node(node)),
+        "scancel": ("find_neighbors", lambda run, job, node: run.cluster.run("scancel", job)),
     }
     try:
         watch(run, faults, 900)

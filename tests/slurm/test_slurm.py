@@ -26,7 +26,7 @@ def jobs(run):
 
 def test_it_ends_well_through_every_fault(disturbed):
     assert disturbed.process.returncode == 0, disturbed.text()
-    assert disturbed.done.keys() == {"node failure", "scancel"}
+    assert disturbed.done.keys() == {"signal", "node failure", "scancel"}
 
 
 def test_the_results_are_those_of_a_local_run(disturbed, undisturbed):
