@@ -1,15 +1,20 @@
 """Single jobs of the workflow without snakemake: the real scripts, each in a process forked from one that has everything
-loaded, so that a job takes as long as its work and can be killed a thousand times."""
+loaded, so that a job takes as long as its work and can be killed a thousand times.
 
-import importlib
+That one has loaded everything and run nothing: a fork of a process whose libraries have started threads, as that of the
+tests has, waits for these threads for ever.
+"""
+
+import multiprocessing
+import multiprocessing.forkserver
 import os
 import runpy
 import shutil
-import signal
 import sys
-import time
-import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +22,11 @@ from typing import Any
 from tests.unit.tiny_bert import write_tiny_bert
 from tests.workflow.conftest import ROOT, docstrings_csv
 
-LOADED = ("torch", "pandas", "pyarrow.parquet", "numba", "sklearn.decomposition", "scipy.stats", "accelerate", "hnswlib",
-          "transformers", "sentence_transformers", "safetensors.torch", "PIL.Image",
-          "datassay.training._record", "datassay.encoders._text", "datassay.neighbors.exact", "datassay.valuation.sampling")  # fmt: skip
+SERVER = multiprocessing.get_context("forkserver")
+LOADED = ("tests.jobs", "torch", "pandas", "pyarrow.parquet", "numba", "sklearn.decomposition", "scipy.stats", "accelerate",
+          "hnswlib", "transformers", "sentence_transformers", "safetensors.torch", "safetensors.numpy", "PIL.Image",
+          "snakemake.iocontainers", "datassay.step", "datassay.training._record", "datassay.encoders._text",
+          "datassay.neighbors.exact", "datassay.valuation.sampling", "datassay.measures", "datassay.stages")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,28 +41,11 @@ class Job:
     wildcards: dict[str, str]
     resources: dict[str, int] = field(default_factory=lambda: {"gpu": 0})
 
-    def start(self, folder: Path, **environment: str) -> int:
-        """Start the job in a folder that holds its inputs; return the process."""
-        process = os.fork()
-        if process:
-            return process
-        code = 1
-        try:
-            os.chdir(folder)
-            os.environ |= environment
-            sys.stdout = sys.stderr = open("job.out", "a", buffering=1)  # noqa: SIM115
-            os.dup2(sys.stdout.fileno(), 1)
-            os.dup2(sys.stdout.fileno(), 2)
-            script = ROOT / "workflow_scripts" / f"{self.script}.py"
-            runpy.run_path(str(script), init_globals={"snakemake": self._snakemake()})
-            code = 0
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
+    def start(self, folder: Path, **environment: str) -> BaseProcess:
+        """Start the job in a folder that holds its inputs; what it prints goes to job.out there."""
+        process = SERVER.Process(target=_work, args=(self, folder.absolute(), environment))
+        process.start()
+        return process
 
     def run(self, folder: Path, **environment: str) -> int:
         """Run the job to its end; return the exit code, negative for a signal."""
@@ -77,7 +67,8 @@ class Job:
             path = folder / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
-    def _snakemake(self) -> SimpleNamespace:
+    def as_snakemake(self) -> SimpleNamespace:
+        """Return what the script finds under the name of snakemake."""
         from snakemake.iocontainers import Namedlist
 
         lists = {name: Namedlist(fromdict=getattr(self, name)) for name in ("input", "output", "params", "wildcards")}
@@ -85,29 +76,44 @@ class Job:
         return SimpleNamespace(**lists, resources=resources, threads=1, log=[], rule=self.script, config={})
 
 
-def wait(process: int) -> int:
+def _work(job: Job, folder: Path, environment: dict[str, str]) -> None:
+    os.chdir(folder)
+    os.environ |= environment
+    sys.stdout = sys.stderr = open("job.out", "a", buffering=1)  # noqa: SIM115
+    os.dup2(sys.stdout.fileno(), 1)
+    os.dup2(sys.stdout.fileno(), 2)
+    script = ROOT / "workflow_scripts" / f"{job.script}.py"
+    runpy.run_path(str(script), init_globals={"snakemake": job.as_snakemake()})
+
+
+def wait(process: BaseProcess) -> int:
     """Wait for a process; return its exit code, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
-def wait_until(process: int, end: float) -> int | None:
-    """Wait for a process until a time of the monotonic clock; return its exit code, None where it is still running."""
-    while True:
-        found, status = os.waitpid(process, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() >= end:
-            return None
-        time.sleep(0.002)
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def load_everything() -> None:
-    """Import what jobs need, once, before the first of them is forked."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    for name in LOADED:
-        importlib.import_module(name)
+    """Start the process that the jobs are forked from, with one thread each and all loaded that they need."""
+    with _environment(
+        OMP_NUM_THREADS="1",
+        OPENBLAS_NUM_THREADS="1",
+        TOKENIZERS_PARALLELISM="false",
+        PYTHONPATH=os.pathsep.join([str(ROOT / "workflow_scripts"), str(ROOT)]),
+    ):
+        SERVER.set_forkserver_preload(list(LOADED))
+        multiprocessing.forkserver.ensure_running()
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ |= values
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
 
 
 def prepare(folder: Path) -> list[Job]:
@@ -224,22 +230,3 @@ def _jobs(config: Any) -> list[Job]:
             {"settings": config.meta_information.language_model.scoring(), "split": "train"}, {"dataset": "sentences"}),
         Job("index", "build_index", {"vectors": vectors}, index, indexing, digits | {"encoder": "pixels"}),
     ]  # fmt: skip
-
-
-def main() -> None:
-    """Run every job once and say how long it takes."""
-    load_everything()
-    folder = Path(sys.argv[1])
-    for job in prepare(folder):
-        started = time.monotonic()
-        code = job.run(folder)
-        print(
-            f"{job.name}: exit {code}, {time.monotonic() - started:.2f} s, {len(job.results(folder))} files", flush=True
-        )
-        if code:
-            print((folder / "job.out").read_text()[-2000:])
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    main()

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.jobs import Job, load_everything, prepare, wait, wait_until
+from tests.jobs import Job, load_everything, prepare, wait
 
 SIGNALS = (signal.SIGKILL,) * 8 + (signal.SIGTERM, signal.SIGUSR1)
 DAMAGE = 0.1  # share of kills after which a record of the progress is damaged as well
@@ -67,13 +67,14 @@ class Trials:
     def _attempt(self, folder: Path, rng: random.Random, seconds: float) -> int | None:
         """Run the job and kill it after some seconds; return its exit code, None where it did not even end then."""
         process = self.job.start(folder)
-        code = wait_until(process, time.monotonic() + seconds)
-        if code is not None:
-            return code
-        os.kill(process, rng.choice(SIGNALS))
-        code = wait_until(process, time.monotonic() + PATIENCE)
+        process.join(seconds)
+        if process.exitcode is not None:
+            return process.exitcode
+        os.kill(process.pid, rng.choice(SIGNALS))
+        process.join(PATIENCE)
+        code = process.exitcode
         if code is None:
-            os.kill(process, signal.SIGKILL)
+            process.kill()
             wait(process)
         return code
 

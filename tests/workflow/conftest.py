@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBJECTS = {
@@ -100,14 +101,26 @@ def docstrings_csv(path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A project on which everything was run once: texts fine-tuned, images by a small network."""
-    project = Project(tmp_path_factory.mktemp("work flow é"))
-    docstrings_csv(project.folder / "sentences.csv")
-    project.configure("small")
-    done = project.snakemake()
-    assert done.returncode == 0, done.stdout
-    project.screen = done.stdout
+def finished(tmp_path_factory, worker_id):
+    """A project on which everything was run once: texts fine-tuned, images by a small network.
+
+    The first process of the tests that asks runs it, the others wait and copy.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared if worker_id == "master" else shared.parent
+    first, screen = Project(shared / "work flow é"), shared / "screen.txt"
+    with FileLock(shared / "finished.lock"):
+        if not screen.exists():
+            first.folder.mkdir(exist_ok=True)
+            docstrings_csv(first.folder / "sentences.csv")
+            first.configure("small")
+            done = first.snakemake()
+            assert done.returncode == 0, done.stdout
+            screen.write_text(done.stdout)
+    project = Project(
+        Path(shutil.copytree(first.folder, tmp_path_factory.mktemp("own é") / "work flow", symlinks=True))
+    )
+    project.screen = screen.read_text()
     return project
 
 

@@ -3,12 +3,15 @@
 The way SQLite is tested: no state of the disk between two writes may lead anywhere but to the bytes of an undisturbed run.
 """
 
+import os
 import shutil
 import signal
+import time
+from dataclasses import replace
 
 import pytest
 
-from tests.jobs import load_everything, prepare
+from tests.jobs import load_everything, prepare, wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 NAMES = ("train cnn", "train tuned", "embed texts", "retrain", "values", "likelihood", "index")
@@ -50,11 +53,23 @@ def test_kills_in_a_row_change_nothing_and_work_goes_on(name, jobs, tmp_path):
     assert not list(folder.rglob(".checkpoints")), "progress is removed when the work is done"
 
 
+@pytest.fixture(scope="module")
+def short(jobs):
+    """A training of three epochs, its results when nothing disturbs it."""
+    folder, found = jobs
+    job, _ = found["train cnn"]
+    job = replace(job, params={**job.params, "settings": {**job.params["settings"], "epochs": 3}})
+    assert job.run(folder) == 0, (folder / "job.out").read_text()
+    results = job.results(folder)
+    job.discard(folder)
+    return job, results
+
+
 @pytest.mark.parametrize("point", POINTS)
-def test_a_kill_before_and_after_every_write_of_a_training(point, jobs, tmp_path):
+def test_a_kill_before_and_after_every_write_of_a_training(point, jobs, short, tmp_path):
     """One kill each, from a fresh start, at every pass of a point."""
-    template, found = jobs
-    job, expected = found["train cnn"]
+    template, _ = jobs
+    job, expected = short
     number, code = 0, -signal.SIGKILL
     while code:
         number += 1
@@ -91,11 +106,6 @@ def test_damaged_progress_is_dropped_and_computed_again(how, jobs, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_ends_a_training_after_its_epoch_and_is_no_failure(number, jobs, tmp_path):
-    import os
-    import time
-
-    from tests.jobs import wait
-
     template, found = jobs
     job, expected = found["train cnn"]
     shutil.copytree(template, tmp_path / "a")
@@ -103,7 +113,7 @@ def test_a_signal_ends_a_training_after_its_epoch_and_is_no_failure(number, jobs
     end = time.monotonic() + 60
     while not list(tmp_path.rglob(".checkpoints/*/state*")) and time.monotonic() < end:
         time.sleep(0.005)
-    os.kill(process, number)
+    os.kill(process.pid, number)
     assert wait(process) == 75
     text = (tmp_path / "a" / "job.out").read_text()
     assert f"stopped by {number.name} after a saved epoch, run again to go on" in text and "Traceback" not in text

@@ -65,7 +65,7 @@ def test_a_signal_to_the_job_reaches_its_processes(number, trained, folder):
     end = time.monotonic() + 60
     while not list(folder.rglob(".checkpoints/*/state*")) and time.monotonic() < end:
         time.sleep(0.005)
-    os.kill(process, number)
+    os.kill(process.pid, number)
     code = wait(process)
     assert code == (-signal.SIGKILL if number == signal.SIGKILL else 75), (folder / "job.out").read_text()
     end = time.monotonic() + 30
