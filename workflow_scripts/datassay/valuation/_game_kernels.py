@@ -27,6 +27,22 @@ def join_neighbors(nearest, keys, classes, right):  # type: ignore[no-untyped-de
         nearest[v, i] = key
 
 
+@compiled("void(b1[::1], i4[:,::1], i4[::1], i8, i8[::1])")
+def count_nearest(inside, by_distance, classes, k, right):  # type: ignore[no-untyped-def]
+    """Count by class the right labels among the k nearest rows that are inside, bool [N].
+
+    by_distance [V, N]: the rows of a point, nearest first: 2 * row, plus 1 where its label is the point's.
+    """
+    for v in range(len(by_distance)):
+        found = 0
+        for key in by_distance[v]:
+            if found == k:
+                break
+            if inside[key >> 1]:
+                found += 1
+                right[classes[v]] += key & 1
+
+
 @compiled("void(f8[:,::1], i4[::1], i4[::1], i8[::1])")
 def count_right(scores, codes, classes, right):  # type: ignore[no-untyped-def]
     """Count by class the points whose highest score [V, F] (the first of equals) stands for their class.

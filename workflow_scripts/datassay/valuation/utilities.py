@@ -34,7 +34,8 @@ class OnArrays(ClassGame):
 class KnnGame(OnArrays):
     """Share of right labels among the k nearest rows, divisor k.
 
-    One row joins in O(V), O(k) more where it is among the k nearest of a point. Memory 4 N V bytes for the ranks.
+    A coalition of n rows costs O(V k N / n), one row that joins O(V), O(k) more where it is among the k nearest of a
+    point. Memory 8 N V bytes: the ranks of every row, and the rows of every point in their order.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class KnnGame(OnArrays):
         np.put_along_axis(ranks, ids, np.arange(self.players, dtype=np.int32)[None, :], axis=1)
         match = self.train_y[None, :] == self.valid_y[:, None]
         self.keys = np.ascontiguousarray((2 * ranks + match).T)
-        self.nearest = ids[:, : k + 1].copy()
+        self.by_distance = (2 * ids + np.take_along_axis(match, ids, axis=1)).astype(np.int32)
 
     @cached_property
     def empty_profile(self) -> np.ndarray:
@@ -58,12 +59,13 @@ class KnnGame(OnArrays):
 
     def profile(self, rows: Rows) -> np.ndarray:
         """Return the profile of a coalition, float64 [C]."""
+        from datassay.valuation._game_kernels import count_nearest
+
         self.evaluations += 1
-        nearest = self.keys[rows]
-        if len(rows) > self.k:
-            nearest = np.partition(nearest, self.k - 1, axis=0)[: self.k]
-        right = (nearest & 1).sum(axis=0)
-        return np.bincount(self.valid_y, right, self.classes) / (self.k * self.points)
+        inside, right = np.zeros(self.players, dtype=bool), np.zeros(self.classes, dtype=np.int64)
+        inside[rows] = True
+        count_nearest(inside, self.by_distance, self.valid_y, min(self.k, len(rows)), right)
+        return right / (self.k * self.points)
 
     def profiles(self, order: Rows, start: Rows = NO_ROWS) -> Iterator[np.ndarray]:
         """Yield the profile after each player of `order` has joined."""
@@ -81,10 +83,10 @@ class KnnGame(OnArrays):
     def without_each(self) -> np.ndarray:
         """Return for every player the utility of all others: only the k + 1 nearest of a point matter."""
         self.evaluations += self.players
-        match = (self.train_y[self.nearest] == self.valid_y[:, None]).astype(np.float64)
+        nearest, match = np.divmod(self.by_distance[:, : self.k + 1], 2)
         next_one = match[:, self.k] if self.players > self.k else np.zeros(self.points)
         lost = np.zeros(self.players)
-        np.add.at(lost, self.nearest[:, : self.k], match[:, : self.k] - next_one[:, None])
+        np.add.at(lost, nearest[:, : self.k], match[:, : self.k] - next_one[:, None])
         return (match[:, : self.k].sum() - lost) / (self.k * self.points)
 
 
