@@ -35,9 +35,11 @@ class Project:
             text = text.replace(old, new)
         (self.folder / "config.yaml").write_text(text)
 
-    def snakemake(self, *arguments: str, timeout: int = 600, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run snakemake in the folder; screen output comes back in stdout."""
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
+    def snakemake(
+        self, *arguments: str, timeout: int = 600, under: tuple[str, ...] = (), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run snakemake in the folder, `under` another command; screen output comes back in stdout."""
+        command = [*under, sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
         command += ["--workflow-profile", str(ROOT / "profiles" / "default"), *arguments]
         return subprocess.run(
             command,

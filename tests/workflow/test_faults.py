@@ -28,14 +28,30 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(copy, finished, 
     assert not (folder / ".checkpoints").exists()
 
 
-def test_the_tables_do_not_depend_on_the_number_of_jobs(finished, tmp_path):
+def test_the_tables_do_not_depend_on_the_number_of_jobs_and_the_environment(finished, tmp_path):
+    """One core, a home that cannot be written, ASCII as the encoding of the system, another time zone."""
     project = Project(tmp_path)
     shutil.copy(finished.folder / "sentences.csv", tmp_path)
     project.configure("small")
     target = "results/digits/assay.parquet"
-    done = project.snakemake("--cores", "1", target)
+    home = {"HOME": "/proc/1", "XDG_CACHE_HOME": str(tmp_path / "cache"), "TZ": "Asia/Kolkata"}
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = project.snakemake("--cores", "1", target, **home, **ascii_only)
     assert done.returncode == 0, done.stdout
     assert (tmp_path / target).read_bytes() == (finished.folder / target).read_bytes()
+
+
+def test_too_little_memory_ends_a_job_and_leaves_nothing(copy):
+    """An address space of 1 GB, in which the libraries cannot even be loaded."""
+    folder = copy.folder / "results/digits/training/cnn/seed0"
+    before = (folder / "logits.npy").read_bytes()
+    shutil.rmtree(folder)
+    done = copy.snakemake("results/digits/training/cnn/seed0/logits.npy", under=("prlimit", f"--as={1 << 30}"))
+    assert done.returncode != 0 and "train" in done.stdout
+    assert not [file for file in folder.rglob("*") if file.is_file()]
+    done = copy.snakemake("results/digits/training/cnn/seed0/logits.npy")
+    assert done.returncode == 0, done.stdout
+    assert (folder / "logits.npy").read_bytes() == before
 
 
 def test_a_bad_config_is_one_line_without_a_traceback(finished):
