@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.tiny_bert import write_tiny
 from tests.workflow.conftest import Project, docstrings_csv
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -18,6 +20,7 @@ def first_round(tmp_path_factory):
     """A project whose first batches were written, and nothing else was computed."""
     project = Project(tmp_path_factory.mktemp("annotation é"))
     docstrings_csv(project.folder / "sentences.csv")
+    write_tiny(project.folder / "language", "gpt2")
     project.configure("annotation")
     done = project.snakemake("annotate")
     assert done.returncode == 0, done.stdout
@@ -69,6 +72,9 @@ def test_batches_are_of_the_pool_and_in_every_form(first_round):
         assert len(pd.read_csv(folder / "mturk.csv")) == 1
         counts = json.loads((folder / "filters.json").read_text())
         assert set(counts["filters"]) >= {"exact_duplicates", "near_duplicates"} and counts["left"] <= counts["pool"]
+        assert ("max_perplexity" in counts["filters"]) == (content == "text")
+    likelihood = np.load(first_round.folder / HOME / "pool_likelihood.npy")
+    assert len(likelihood) == counts["pool"] and (likelihood < 0).all(), "both pools are half of 200 rows"
     image = first_round.folder / "results/digits/annotation/round_1" / batch["image"][0]
     assert image.read_bytes() == source["image"][batch["id"][0]]["bytes"]
 
