@@ -21,7 +21,7 @@ test-gpu: setup-dev   ## the tests that need a GPU
 	$(BIN)/python -m pytest -m gpu
 
 test-slurm: setup-dev ## the workflow on a SLURM cluster started on this machine; skipped where there cannot be one
-	timeout 1500 $(BIN)/python -m pytest tests/slurm
+	timeout 2400 $(BIN)/python -m pytest tests/slurm
 
 soak: setup-dev       ## kill jobs at a thousand random times, count what becomes of it; ARGS: --kills, --seconds, --seed
 	PYTHONPATH=workflow_scripts:. $(BIN)/python -m tests.soak $(ARGS)

@@ -95,7 +95,7 @@ def disturbed(cluster, tmp_path_factory):
         "scancel": ("find_neighbors", lambda run, job, node: run.cluster.run("scancel", job)),
     }
     try:
-        watch(run, faults, 900)
+        watch(run, faults, 1500)
     finally:
         run.process.kill()
     return run
