@@ -174,6 +174,18 @@ def test_ppca_density_of_a_kept_share_equals_scikit_learn():
     np.testing.assert_allclose(found, model.score_samples(wider) + 2.5 * np.log(300 / 299), rtol=1e-9)
 
 
+def test_gaussian_models_of_blocks_are_those_of_all_rows(monkeypatch, tmp_path):
+    from datassay.measures import _density
+
+    x = np.random.default_rng(4).normal(size=(100, 5)).astype(np.float32) * [4, 2, 1, 0.5, 0.4] + 7
+    expected = _density.gaussian_log_density(x), ppca_log_likelihood(x)
+    np.save(tmp_path / "x.npy", x)
+    monkeypatch.setattr(_density, "BLOCK_ROWS", 7)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    np.testing.assert_allclose(_density.gaussian_log_density(mapped), expected[0], rtol=1e-9)
+    np.testing.assert_allclose(ppca_log_likelihood(mapped), expected[1], rtol=1e-9)
+
+
 def test_ppca_of_degenerate_features_is_finite():
     line = np.arange(5.0)[:, None] * np.ones(8)
     for x in (line, np.ones((4, 8)), line[:1], np.eye(3, 500)):

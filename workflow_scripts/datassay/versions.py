@@ -28,7 +28,7 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "map": (2, ("mapping.py",)),
     "train": (2, ("training",)),
     "score_likelihood": (3, ("measures/likelihood.py",)),
-    "score_features": (1, ("measures/_density.py",)),
+    "score_features": (2, ("measures/_density.py",)),
     "join_infoverse": (1, ("measures/infoverse.py",)),
     "retrain": (3, ("training",)),
     "summarise_pruning": (2, ("selection/comparison.py", "reporting/curves.py", "reporting/comparison.py")),

@@ -1,5 +1,7 @@
 """How crowded the surroundings of a point are: by nearest neighbours and by Gaussian models."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from datassay.compute import one_thread
@@ -7,6 +9,7 @@ from datassay.errors import DatassayError
 from datassay.neighbors import exact_neighbors, neighbors_within
 
 Neighbors = tuple[np.ndarray, np.ndarray]
+BLOCK_ROWS = 4096  # points held in float64 at a time
 
 
 def check_k(k: int) -> None:
@@ -81,12 +84,11 @@ def relative_density(points: np.ndarray, labels: np.ndarray, *, rank_in_others: 
 def gaussian_log_density(points: np.ndarray, ridge: float = 1e-5) -> np.ndarray:
     """Return the log-density (nats) of every point under one Gaussian fitted to all, covariance + ridge I.
 
-    Time O(n d^2 + d^3), memory O(n d).
+    points: [n, d], memory-mapped or not. float64 [n]. Time O(n d^2 + d^3), memory O(n + d^2 + block).
     """
     with one_thread():
-        centred, variances, axes = _principal_axes(points)
-        projected = centred @ axes
-        return _log_normal(projected * projected, variances + ridge)
+        mean, variances, axes = _principal_axes(points)
+        return _log_normal(points, mean, axes, variances + ridge)
 
 
 def ppca_log_likelihood(features: np.ndarray, variance: float = 0.99) -> np.ndarray:
@@ -97,28 +99,41 @@ def ppca_log_likelihood(features: np.ndarray, variance: float = 0.99) -> np.ndar
     over, a noise of 1e-6 of the mean variance keeps the density finite. The mean over the d features is returned, as
     the likelihood of a text is a mean over its tokens; multiply by d for the density of the whole row.
 
-    features: [n, d] finite. float64 [n]. Time O(n d^2 + d^3), memory O(n d).
+    features: [n, d] finite, memory-mapped or not. float64 [n]. Time O(n d^2 + d^3), memory O(n + d^2 + block).
     """
     with one_thread():
-        centred, variances, axes = _principal_axes(features)
+        mean, variances, axes = _principal_axes(features)
         total = variances.sum()
         kept = int(np.searchsorted(np.cumsum(variances), variance * total)) + 1 if total > 0 else 0
         rest = variances[kept:]
         floor = 1e-6 * variances.mean() or 1.0
         model = variances.copy()
         model[kept:] = max(rest.mean(), floor) if rest.size else floor
-        projected = centred @ axes
-        return _log_normal(projected * projected, np.maximum(model, floor)) / features.shape[1]
+        return _log_normal(features, mean, axes, np.maximum(model, floor)) / features.shape[1]
 
 
 def _principal_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the centred points, the variance along every principal axis, largest first, and the axes as columns."""
-    points = np.asarray(points, dtype=np.float64)
-    centred = points - points.mean(axis=0)
-    variances, axes = np.linalg.eigh(centred.T @ centred / len(points))
-    return centred, np.maximum(variances[::-1], 0.0), axes[:, ::-1]
+    """Return the mean, the variance along every principal axis, largest first, and the axes as columns."""
+    mean = sum(block.sum(axis=0) for _, block in _blocks(points)) / len(points)
+    scatter = np.zeros((points.shape[1], points.shape[1]))
+    for _, block in _blocks(points):
+        block -= mean
+        scatter += block.T @ block
+    variances, axes = np.linalg.eigh(scatter / len(points))
+    return mean, np.maximum(variances[::-1], 0.0), axes[:, ::-1]
 
 
-def _log_normal(squares: np.ndarray, variances: np.ndarray) -> np.ndarray:
-    """Log-density of independent zero-mean normals with these variances at points with these squares [n, d]."""
-    return -0.5 * (squares @ (1.0 / variances) + np.log(2 * np.pi * variances).sum())
+def _log_normal(points: np.ndarray, mean: np.ndarray, axes: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """Log-density of a normal distribution with these variances along these axes, at points [n, d]."""
+    distances = np.empty(len(points))
+    for rows, block in _blocks(points):
+        block -= mean
+        distances[rows] = np.square(block @ axes) @ (1.0 / variances)
+    return -0.5 * (distances + np.log(2 * np.pi * variances).sum())
+
+
+def _blocks(points: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield rows and a copy of them in float64, block by block."""
+    for start in range(0, len(points), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        yield rows, np.array(points[rows], dtype=np.float64)

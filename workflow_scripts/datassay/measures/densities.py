@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @measure(
     name="densities",
-    version=1,
+    version=2,
     source="Kim et al., ACL 2023 (infoVerse); Tipping & Bishop, JRSS B 1999 (PPCA)",
     columns=[
         Column("gaussian_density", "log-density (nats) under one Gaussian fitted to the model's features"),
