@@ -84,8 +84,7 @@ def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
         if not re.match(r"https?://|#", link):
             target = os.path.normpath((ROOT / page).parent / link.split("#")[0])
-            name = Path(target).relative_to(ROOT).as_posix()
-            assert Path(target).exists(), f"{page}: {link}"
+            assert Path(target).exists() and Path(target).is_relative_to(ROOT), f"{page}: {link}"
 
 
 def test_the_read_me_shows_its_pictures():
