@@ -11,13 +11,12 @@ import os
 import runpy
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from tests.unit.tiny_bert import write_tiny_bert
 from tests.workflow.conftest import ROOT, docstrings_csv
@@ -95,25 +94,15 @@ def wait(process: BaseProcess) -> int:
 
 def load_everything() -> None:
     """Start the process that the jobs are forked from, with one thread each and all loaded that they need."""
-    with _environment(
-        OMP_NUM_THREADS="1",
-        OPENBLAS_NUM_THREADS="1",
-        TOKENIZERS_PARALLELISM="false",
-        PYTHONPATH=os.pathsep.join([str(ROOT / "workflow_scripts"), str(ROOT)]),
-    ):
+    environment = {
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "workflow_scripts"), str(ROOT)]),
+    }
+    with patch.dict(os.environ, environment):
         SERVER.set_forkserver_preload(list(LOADED))
         multiprocessing.forkserver.ensure_running()
-
-
-@contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ |= values
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ |= before
 
 
 def prepare(folder: Path) -> list[Job]:
