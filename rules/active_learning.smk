@@ -69,7 +69,7 @@ rule learn_actively:
     resources:
         mem_mb=doubling(6000),
         runtime=doubling(720),
-        gpu=lambda wildcards: one(CONFIG.models, wildcards.model).gpu,
+        gpu=lambda wildcards: one(CONFIG.models, wildcards.model).one_gpu,
     conda:
         "../envs/core.yaml"
     script:

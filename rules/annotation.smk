@@ -217,7 +217,7 @@ rule follow_round:
     resources:
         mem_mb=doubling(6000),
         runtime=doubling(240),
-        gpu=lambda wildcards: plan.retrain_model(CONFIG, annotation_plan.model_of(CONFIG, wildcards.dataset)).gpu,
+        gpu=lambda wildcards: plan.retrain_model(CONFIG, annotation_plan.model_of(CONFIG, wildcards.dataset)).one_gpu,
     conda:
         "../envs/core.yaml"
     script:

@@ -81,7 +81,7 @@ rule retrain_cleaned:
     resources:
         mem_mb=doubling(4000),
         runtime=doubling(240),
-        gpu=lambda wildcards: plan.retrain_model(CONFIG, wildcards.model).gpu,
+        gpu=lambda wildcards: plan.retrain_model(CONFIG, wildcards.model).one_gpu,
     conda:
         "../envs/core.yaml"
     script:

@@ -67,6 +67,11 @@ def doubling(base):
     return lambda wildcards, attempt: base * 2 ** (attempt - 1)
 
 
+def placed(resource):
+    """What recording a model on several machines asks SLURM for; None, which is nothing, where it is on one."""
+    return lambda wildcards: one(CONFIG.models, wildcards.model).placement().get(resource)
+
+
 def source_files(wildcards):
     """Local files or folders of a data set's source."""
     settings = one(CONFIG.datasets, wildcards.dataset)

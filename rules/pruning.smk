@@ -61,7 +61,7 @@ rule retrain:
     resources:
         mem_mb=doubling(4000),
         runtime=doubling(240),
-        gpu=lambda wildcards: plan.retrain_model(CONFIG, wildcards.model).gpu,
+        gpu=lambda wildcards: plan.retrain_model(CONFIG, wildcards.model).one_gpu,
     conda:
         "../envs/core.yaml"
     script:

@@ -34,6 +34,10 @@ rule train:
         mem_mb=doubling(6000),
         runtime=doubling(240),
         gpu=lambda wildcards: one(CONFIG.models, wildcards.model).gpu,
+        nodes=placed("nodes"),
+        tasks=placed("tasks"),
+        tasks_per_gpu=placed("tasks_per_gpu"),
+        mpi=placed("mpi"),
     conda:
         "../envs/core.yaml"
     script:

@@ -38,7 +38,7 @@ rule build_esm:
     resources:
         mem_mb=doubling(6000),
         runtime=doubling(240),
-        gpu=lambda wildcards: one(CONFIG.models, wildcards.model).gpu,
+        gpu=lambda wildcards: one(CONFIG.models, wildcards.model).one_gpu,
     conda:
         "../envs/core.yaml"
     script:
@@ -67,7 +67,7 @@ rule embed_target:
     resources:
         mem_mb=doubling(4000),
         runtime=doubling(60),
-        gpu=lambda wildcards: transfer_plan.source_model(CONFIG).gpu,
+        gpu=lambda wildcards: transfer_plan.source_model(CONFIG).one_gpu,
     conda:
         "../envs/core.yaml"
     script:
@@ -160,7 +160,7 @@ rule embed_task:
     resources:
         mem_mb=doubling(6000),
         runtime=doubling(120),
-        gpu=lambda wildcards: one(CONFIG.models, wildcards.model).gpu,
+        gpu=lambda wildcards: one(CONFIG.models, wildcards.model).one_gpu,
     conda:
         "../envs/core.yaml"
     script:
@@ -187,7 +187,7 @@ rule score_baselines:
     resources:
         mem_mb=doubling(6000),
         runtime=doubling(120),
-        gpu=lambda wildcards: transfer_plan.source_model(CONFIG).gpu,
+        gpu=lambda wildcards: transfer_plan.source_model(CONFIG).one_gpu,
     conda:
         "../envs/core.yaml"
     script:
@@ -212,7 +212,7 @@ rule make_transfer:
     resources:
         mem_mb=doubling(6000),
         runtime=doubling(120),
-        gpu=lambda wildcards: transfer_plan.source_model(CONFIG).gpu,
+        gpu=lambda wildcards: transfer_plan.source_model(CONFIG).one_gpu,
     conda:
         "../envs/core.yaml"
     script:

@@ -9,7 +9,7 @@ with step(snakemake) as job:
     from datassay.training.jobs import train_job
 
     seed = int(job.wildcards.seed)
-    processes = job.resources.get("gpu", 0)
-    key = fingerprint(*map(Path, job.input), dict(job.params.items()), seed, job.threads, max(processes, 1))
+    gpus, nodes = job.resources.get("gpu", 0), job.resources.get("nodes", 1)
+    key = fingerprint(*map(Path, job.input), dict(job.params.items()), seed, job.threads, max(gpus, nodes))
     files, outputs = dict(job.input.items()), dict(job.output.items())
-    train_job(files, job.params.settings, seed, outputs, key, processes)
+    train_job(files, job.params.settings, seed, outputs, key, gpus, nodes)

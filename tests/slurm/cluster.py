@@ -1,8 +1,9 @@
-"""A SLURM cluster of three nodes on this one machine: munge, MariaDB, slurmdbd, slurmctld and three slurmd.
+"""A SLURM cluster of four nodes on this one machine: munge, MariaDB, slurmdbd, slurmctld and four slurmd.
 
 Everything lies in one folder and listens on 127.0.0.1; nothing under /etc is written, and a cluster that the machine
-belongs to is not touched: clients find this one by SLURM_CONF. Nodes cpu1 and cpu2 make the partition cpu, gpu1 (with a
-GPU that is /dev/null) the partition gpu. Memory limits are kept by sampling, as there are no cgroups.
+belongs to is not touched: clients find this one by SLURM_CONF. Nodes cpu1 and cpu2 make the partition cpu, gpu1 and gpu2
+(with GPUs that are /dev/null and /dev/zero) the partition gpu, and all of them the partition urgent, whose jobs pre-empt
+others. Memory limits are kept by sampling, as there are no cgroups.
 """
 
 import os
@@ -18,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 PACKAGES = {"slurmctld": "slurm-wlm", "slurmdbd": "slurmdbd", "munged": "munge", "mariadbd": "mariadb-server"}
-NODES = ("cpu1", "cpu2", "gpu1")
+NODES = ("cpu1", "cpu2", "gpu1", "gpu2")
 ACCOUNT = "tests"
 
 SLURM_CONF = """
@@ -53,6 +54,8 @@ OverTimeLimit=0
 MpiDefault=none
 SwitchType=switch/none
 GresTypes=gpu
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={ports[1]}
@@ -62,8 +65,10 @@ AccountingStoreFlags=job_comment
 NodeName=cpu1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[3]} CPUs=8 RealMemory=64000
 NodeName=cpu2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[4]} CPUs=8 RealMemory=64000
 NodeName=gpu1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[5]} CPUs=8 RealMemory=64000 Gres=gpu:2
+NodeName=gpu2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[6]} CPUs=8 RealMemory=64000 Gres=gpu:2
 PartitionName=cpu Nodes=cpu1,cpu2 Default=YES MaxTime=600 DefaultTime=10 DefMemPerCPU=1000 State=UP
-PartitionName=gpu Nodes=gpu1 MaxTime=600 DefaultTime=10 DefMemPerCPU=1000 State=UP
+PartitionName=gpu Nodes=gpu1,gpu2 MaxTime=600 DefaultTime=10 DefMemPerCPU=1000 State=UP
+PartitionName=urgent Nodes=ALL MaxTime=600 DefaultTime=10 DefMemPerCPU=1000 PriorityTier=10 State=UP
 """
 
 SLURMDBD_CONF = """
@@ -120,10 +125,10 @@ class Cluster:
             self._start_munge()
             self._start_accounting()
             self._start("slurmctld", "slurmctld", "-D")
-            self._wait(20, "slurmctld", lambda: self.run("scontrol", "ping").returncode == 0)
+            self.wait(20, "slurmctld", lambda: self.run("scontrol", "ping").returncode == 0)
             for node in NODES:
                 self.start_node(node)
-            self._wait(30, "the nodes", lambda: all(self.state(node) == "idle" for node in NODES))
+            self.wait(30, "the nodes", lambda: all(self.state(node) == "idle" for node in NODES))
         except BaseException:
             self.__exit__()
             raise
@@ -165,6 +170,16 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
 
+    def restart_requeued(self) -> None:
+        """Start what SLURM has put back into the queue at once, in the place of two minutes later."""
+        for job in self.run("squeue", "-h", "-t", "pending", "-o", "%i").stdout.split():
+            self.run("scontrol", "update", f"jobid={job}", "starttime=now")
+
+    def forget(self, job: str) -> None:
+        """Let squeue know nothing more of a job, as after its controller lost its state."""
+        with (self.folder / "forgotten.sed").open("a") as file:
+            file.write(f"/^{job}[^0-9]/d\n")
+
     def jobs(self, *columns: str) -> list[list[str]]:
         """Return columns of sacct (such as JobID, State) of every job so far, steps left out."""
         answer = self.run("sacct", "-X", "-n", "-P", "--starttime", "now-1day", "--format", ",".join(columns))
@@ -178,24 +193,32 @@ class Cluster:
             "folder": self.folder,
             "host": socket.gethostname().split(".")[0],
             "user": _user(),
-            "ports": _free_ports(6),
+            "ports": _free_ports(7),
         }
         self.ports = facts["ports"]
         for name, text in {
             "slurm.conf": SLURM_CONF,
             "slurmdbd.conf": SLURMDBD_CONF,
-            "gres.conf": "".join(f"NodeName=gpu1 Name=gpu File=/dev/{device}\n" for device in ("null", "zero")),
+            "gres.conf": "".join(
+                f"NodeName={node} Name=gpu File=/dev/{device}\n"
+                for node in ("gpu1", "gpu2")
+                for device in ("null", "zero")
+            ),
             "cgroup.conf": "CgroupAutomount=no\n",
         }.items():
             (self.folder / name).write_text(text.format(**facts).lstrip() if "{" in text else text)
             (self.folder / name).chmod(0o600 if name == "slurmdbd.conf" else 0o644)
 
         (self.folder / "bin").mkdir()
-        srun = self.folder / "bin" / "srun"  # snakemake takes SLURM_CONF out of the environment of a job's srun
-        srun.write_text(
-            f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {shutil.which("srun", path=_PATH)} "$@"\n'
-        )
-        srun.chmod(0o755)
+        # snakemake takes SLURM_CONF out of the environment of a job's srun
+        self._wrap("srun", f'SLURM_CONF={self.folder}/slurm.conf exec {{program}} "$@"')
+        (self.folder / "forgotten.sed").touch()
+        self._wrap("squeue", f'{{program}} "$@" | sed -f {self.folder}/forgotten.sed')
+
+    def _wrap(self, name: str, line: str) -> None:
+        program = self.folder / "bin" / name
+        program.write_text(f"#!/bin/bash\nset -o pipefail\n{line.format(program=shutil.which(name, path=_PATH))}\n")
+        program.chmod(0o755)
 
     def _start_munge(self) -> None:
         key = self.folder / "munge.key"
@@ -205,7 +228,7 @@ class Cluster:
         options = {"key-file": key, "socket": socket_file, "pid-file": self.folder / "munged.pid"}
         options |= {"log-file": self.folder / "munged.log", "seed-file": self.folder / "munged.seed"}
         self._start("munged", "munged", "-F", "--force", *[f"--{name}={value}" for name, value in options.items()])
-        self._wait(10, "munge", socket_file.exists)
+        self.wait(10, "munge", socket_file.exists)
 
     def _start_accounting(self) -> None:
         database, socket_file = self.folder / "database", self.folder / "mariadb.socket"
@@ -219,11 +242,11 @@ class Cluster:
         grant = "CREATE DATABASE slurm; CREATE USER 'slurm'@'127.0.0.1' IDENTIFIED BY 'slurm'; "
         grant += "GRANT ALL ON slurm.* TO 'slurm'@'127.0.0.1'; CREATE USER 'slurm'@'localhost' IDENTIFIED BY 'slurm'; "
         grant += "GRANT ALL ON slurm.* TO 'slurm'@'localhost';"
-        self._wait(30, "MariaDB", lambda: self.run(*client, "SELECT 1").returncode == 0)
+        self.wait(30, "MariaDB", lambda: self.run(*client, "SELECT 1").returncode == 0)
         self._must(*client, grant)
         self._start("slurmdbd", "slurmdbd", "-D")
         manager = ("sacctmgr", "-i", "add")
-        self._wait(30, "slurmdbd", lambda: self.run("sacctmgr", "-n", "list", "cluster", timeout=5).returncode == 0)
+        self.wait(30, "slurmdbd", lambda: self.run("sacctmgr", "-n", "list", "cluster", timeout=5).returncode == 0)
         self._must(*manager, "cluster", "tests")
         self._must(*manager, "account", ACCOUNT, "Description=tests", "Organization=tests")
         if _user() != "root":
@@ -251,7 +274,8 @@ class Cluster:
         if done.returncode:
             raise RuntimeError(f"{command[0]}: {done.stdout}")
 
-    def _wait(self, seconds: float, name: str, ready: Callable[[], bool]) -> None:
+    def wait(self, seconds: float, name: str, ready: Callable[[], bool]) -> None:
+        """Wait until something is ready; RuntimeError where it is not in time."""
         end = time.monotonic() + seconds
         while not ready():
             if time.monotonic() > end:

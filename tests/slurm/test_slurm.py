@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from tests.workflow.conftest import Project
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2000)]
 LOCAL = {
     "write_config",
@@ -87,3 +89,36 @@ def test_a_job_of_a_failed_node_runs_elsewhere(disturbed):
     done = [job for job in indexed if job["State"] == "COMPLETED"]
     assert [job["JobID"] for job in failed] == [disturbed.done["node failure"]] and len(done) == 1
     assert done[0]["NodeList"] != failed[0]["NodeList"]
+
+
+def test_pre_empted_and_forgotten_trainings_end_well(requeued):
+    assert requeued.first.done.keys() == {"pre-emption", "forgotten"}
+    assert requeued.last.process.returncode == 0, requeued.last.text()
+
+
+def test_a_pre_empted_training_goes_on_in_the_same_job(requeued):
+    job, folder = requeued.first.done["pre-emption"], requeued.first.project.folder
+    assert "going on after epoch" in (folder / "results/logs/train/digits/alone/seed0.log").read_text()
+    states = requeued.first.cluster.run("sacct", "-D", "-X", "-n", "-P", "-o", "State", "-j", job).stdout.split()
+    assert states == ["PREEMPTED", "COMPLETED"]
+
+
+def test_a_forgotten_job_is_waited_for_until_the_user_starts_again(requeued):
+    assert requeued.waits and requeued.first.process.returncode != 0
+    log = (requeued.first.project.folder / "results/logs/train/digits/cpus/seed0.log").read_text()
+    assert "going on after epoch" in log
+
+
+def test_a_training_on_two_machines_is_that_of_two_processes_on_one(requeued, tmp_path):
+    used = {job["Comment"]: job for job in jobs(requeued.last) if job["State"] == "COMPLETED"}
+    for model, gpus in (("gpus", True), ("cpus", False)):
+        job = used[f"rule_train_wildcards_digits_{model}_0"]
+        assert "node=2" in job["AllocTRES"] and ("gres/gpu=2" in job["AllocTRES"]) == gpus, job
+    project = Project(tmp_path)
+    project.configure("slurm_training", **{"gpu: 2, nodes: 2": "gpu: 2", "nodes: 2": "gpu: 2"})
+    done = project.snakemake("training")
+    assert done.returncode == 0, done.stdout
+    expected = {name: content for name, content in project.files().items() if "/training/" in name}
+    ours = requeued.last.project.files()
+    assert len(expected) == 3 * 7
+    assert [name for name, content in expected.items() if ours[name] != content] == []

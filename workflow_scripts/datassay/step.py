@@ -1,4 +1,4 @@
-"""What surrounds every job: log, threads, seeds, signals, and one clear line when something is wrong.
+"""What surrounds every job: log, threads, signals, and one clear line when something is wrong.
 
 The only module that knows snakemake. A script reads `with step(snakemake) as job:` and imports the library inside.
 """
@@ -24,7 +24,7 @@ def _configure_logging(log_file: str | None, name: str) -> logging.Logger:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     screen = logging.StreamHandler(sys.stderr)
-    screen.setFormatter(logging.Formatter(f"[{name}] %(message)s"))
+    screen.setFormatter(logging.Formatter(f"[{name}] %(message)s" if name else "%(message)s"))
     handlers: list[logging.Handler] = [screen]
     if log_file:
         Path(log_file).parent.mkdir(parents=True, exist_ok=True)
@@ -46,17 +46,28 @@ def step(snakemake: Any) -> Iterator[Any]:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("MPLBACKEND", "agg")
     name = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
-    logger = _configure_logging(snakemake.log[0] if snakemake.log else None, name)
-
-    from datassay.checkpoints import INTERRUPTED, Interrupted, request_stop
-    from datassay.registry import load_extensions
-
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, request_stop)
     started = time.monotonic()
-    try:
+    with process(snakemake.log[0] if snakemake.log else None, name) as logger:
+        from datassay.registry import load_extensions
+
         load_extensions(snakemake.config.get("extensions") or [])
         yield snakemake
+        logger.info("done in %.1f s", time.monotonic() - started)
+
+
+@contextmanager
+def process(log_file: str | None = None, name: str = "") -> Iterator[logging.Logger]:
+    """Surround the work of a process with its log, its signals and its exit codes, which are those of `step`.
+
+    name: what stands before each message on the screen.
+    """
+    from datassay.checkpoints import INTERRUPTED, Interrupted, request_stop
+
+    logger = _configure_logging(log_file, name)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, request_stop)
+    try:
+        yield logger
     except (Interrupted, KeyboardInterrupt) as stop:
         logger.warning("%s", str(stop) or "stopped by the keyboard, run again to go on")
         sys.exit(INTERRUPTED)
@@ -67,4 +78,3 @@ def step(snakemake: Any) -> Iterator[Any]:
     except Exception:
         logger.error("%s", traceback.format_exc())
         sys.exit(1)
-    logger.info("done in %.1f s", time.monotonic() - started)

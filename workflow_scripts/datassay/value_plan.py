@@ -91,5 +91,5 @@ def job_size(config: Config, model: str, estimator: str, threads: int) -> dict[s
     """Return threads and GPUs of a job: those of the model where it is trained, else the threads given."""
     trained = retrain_model(config, model)
     if trains_model(config, estimator):
-        return {"threads": trained.threads, "gpu": trained.gpu}
+        return {"threads": trained.threads, "gpu": trained.one_gpu}
     return {"threads": threads, "gpu": 0}

@@ -121,7 +121,10 @@ class Training(Block):
     precision: Literal["auto", "float32", "bf16"] = Field("auto", description="auto: bf16 where the GPU has it")
     threads: Annotated[int, Field(gt=0)] = Field(1, description="CPU threads; the last bits of results depend on it")
     gpu: Annotated[int, Field(ge=0)] = Field(
-        0, description="GPUs the job asks for; recording uses several of one machine, each for a part of every batch"
+        0, description="GPUs the job asks for; recording uses several, each for a part of every batch"
+    )
+    nodes: Annotated[int, Field(gt=0)] = Field(
+        1, description="machines that recording spreads its GPUs over (without GPUs: a process each), by SLURM only"
     )
 
     @property
@@ -131,7 +134,25 @@ class Training(Block):
 
     def recipe_params(self) -> dict[str, Any]:
         """Return the part that decides what training computes."""
-        return self.params("retrain", "assay", "threads", "gpu")
+        return self.params("retrain", "assay", "threads", "gpu", "nodes")
+
+    @property
+    def one_gpu(self) -> int:
+        """GPUs of a job that trains or asks the model in one process."""
+        return min(self.gpu, 1)
+
+    def placement(self) -> dict[str, int | str]:
+        """Return what recording on several machines asks SLURM for beside GPUs; nothing where it is on one."""
+        if self.nodes == 1:
+            return {}
+        place: dict[str, int | str] = {"nodes": self.nodes, "tasks": max(self.gpu, self.nodes), "mpi": "srun"}
+        return place | ({"tasks_per_gpu": 1} if self.gpu else {})
+
+    @model_validator(mode="after")
+    def _gpu_on_every_node(self) -> Self:
+        if 0 < self.gpu < self.nodes:
+            raise ValueError(f"gpu: {self.gpu} cannot be spread over nodes: {self.nodes}, each needs one or gpu: 0")
+        return self
 
 
 class Finetune(Training):

@@ -9,7 +9,7 @@ from torch import nn
 
 from datassay.checkpoints import Checkpoints, unit_done
 from datassay.training._trainer import SECONDS_BETWEEN_LINES, Run, predict, torch_seed
-from datassay.training.parallel import agree_to_stop, is_first
+from datassay.training.parallel import agree_to_stop, all_agree, is_first
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def dropout_logits(
     for number in range(passes):
         name = f"dropout{number:05d}"
         arrays = checkpoints.load(name) if checkpoints is not None else None
-        if arrays is None:
+        if not all_agree(arrays is not None, run.accelerator) or arrays is None:
             torch.manual_seed(torch_seed(run.seed, "dropout pass", number))
             arrays = {"logits": predict(run, rows).logits if task.top is None else _top_pass(run, features)}
             if checkpoints is not None:

@@ -18,7 +18,7 @@ from datassay.training._objective import Objective, make_objective
 from datassay.training._outputs import Outputs
 from datassay.training._recipes import prepare
 from datassay.training._trainer import Run, epochs, make_accelerator, predict, reproducible, start
-from datassay.training.parallel import agree_to_stop, is_first, sum_outputs
+from datassay.training.parallel import agree_to_stop, all_agree, is_first, sum_outputs
 from datassay.training.scores import scores
 
 if TYPE_CHECKING:
@@ -176,16 +176,21 @@ def load_state(arrays: Arrays, run: Run) -> None:
 
 def _resume(run: Run, checkpoints: Checkpoints) -> list[Arrays]:
     """Load the newest epoch that is whole, with the logits of all epochs up to it; return these records."""
-    states = [name for name in checkpoints.names() if name.startswith("state")]
-    for name in reversed(states):
-        epoch = int(name.removeprefix("state"))
-        records = (checkpoints.load(_logits_name(e)) for e in range(epoch + 1))
-        whole = [_kept(arrays, run.settings) for arrays in records if arrays is not None]
-        if len(whole) == epoch + 1 and (state := checkpoints.load(name)) is not None:
+    there = set(checkpoints.names())
+    for epoch in reversed(range(run.settings.epochs)):
+        whole, state = _loaded(epoch, checkpoints, run.settings) if _state_name(epoch) in there else ([], None)
+        if all_agree(state is not None, run.accelerator) and state is not None:
             load_state(state, run)
             logger.info("going on after epoch %d/%d", epoch + 1, run.settings.epochs)
             return whole
     return []
+
+
+def _loaded(epoch: int, checkpoints: Checkpoints, settings: Training) -> tuple[list[Arrays], Arrays | None]:
+    """Return the records of all epochs up to one and its state, None where any of this is missing."""
+    records = (checkpoints.load(_logits_name(e)) for e in range(epoch + 1))
+    whole = [_kept(arrays, settings) for arrays in records if arrays is not None]
+    return whole, checkpoints.load(_state_name(epoch)) if len(whole) == epoch + 1 else None
 
 
 def _progress(

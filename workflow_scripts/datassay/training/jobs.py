@@ -1,13 +1,20 @@
-"""The training job of the workflow: from its files to its files, in one process or in several."""
+"""The training job of the workflow: from its files to its files, in one process or in several.
 
+Run as a program, this module is one of the processes of a training on several machines.
+"""
+
+import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from datassay.checkpoints import Checkpoints
 from datassay.config import training_settings
+from datassay.step import process
 from datassay.storage import load_array, load_json, load_table, save_array, save_table
 from datassay.training import train
+from datassay.training.nodes import launch_on_nodes, take_place
 from datassay.training.parallel import is_first, launch
 
 
@@ -17,17 +24,26 @@ def train_job(
     seed: int,
     outputs: Mapping[str, str],
     key: str,
-    processes: int = 1,
+    gpus: int = 0,
+    nodes: int = 1,
 ) -> None:
     """Train and record one model, and save what it leaves.
 
-    files: examples, card and, for a head, vectors; read once, and shared by all processes. settings: as `recipe_params`
-    returns them. outputs: what `Recording` holds by name, metrics and model. key: of the progress that a killed job
-    goes on from. processes: one for every GPU.
+    files: examples, card and, for a head, vectors; read once where all processes are of this machine. settings: as
+    `recipe_params` returns them. outputs: what `Recording` holds by name, metrics and model. key: of the progress that
+    a killed job goes on from. gpus: each has a process; without any each machine has one. nodes: the machines.
     """
-    card, examples = load_json(files["card"]), load_table(files["examples"])
+    if nodes > 1:
+        work = {"files": dict(files), "settings": dict(settings), "seed": seed, "outputs": dict(outputs), "key": key}
+        command = [sys.executable, "-m", "datassay.training.jobs", json.dumps(work)]
+        launch_on_nodes(command, gpus, nodes, Path(outputs["model"]))
+    else:
+        launch(_train, (*_read(files), settings, seed, outputs, key), gpus)
+
+
+def _read(files: Mapping[str, str]) -> tuple[Any, Any, dict[str, Any]]:
     vectors = load_array(files["vectors"]) if "vectors" in files else None
-    launch(_train, (examples, vectors, card, settings, seed, outputs, key), processes)
+    return load_table(files["examples"]), vectors, load_json(files["card"])
 
 
 def _train(
@@ -49,3 +65,13 @@ def _train(
     save_table(outputs["metrics"], recording.metrics.assign(seed=seed))
     recording.save_model(outputs["model"])
     progress.clear()
+
+
+def _take_part(files: Mapping[str, str], **work: Any) -> None:
+    with take_place():
+        _train(*_read(files), **work)
+
+
+if __name__ == "__main__":
+    with process():
+        _take_part(**json.loads(sys.argv[1]))

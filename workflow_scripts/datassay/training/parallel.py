@@ -43,16 +43,13 @@ def launch(function: Callable[..., None], arguments: Sequence[Any], processes: i
     there = torch.cuda.device_count()
     if 0 < there < processes:
         raise DatassayError(f"gpu: {processes} asked for, this machine has {there}")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place = {"WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    place = {"WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     place |= {} if there else {"ACCELERATE_USE_CPU": "yes"}
     try:
         context = start_processes(
             _work, (place, function, arguments), nprocs=processes, join=False, start_method="fork"
         )
-        with _passed_on(context.pids()):
+        with passed_on(context.pids()):
             while not context.join():
                 pass
     except ProcessRaisedException as error:
@@ -65,8 +62,15 @@ def launch(function: Callable[..., None], arguments: Sequence[Any], processes: i
         raise
 
 
+def free_port() -> int:
+    """Return a port of this machine at which the processes may find each other."""
+    with socket.socket() as free:
+        free.bind(("", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
-def _passed_on(processes: Sequence[int]) -> Iterator[None]:
+def passed_on(processes: Sequence[int]) -> Iterator[None]:
     """Pass a signal that asks for a stop on to the processes, which save and say that they stopped."""
 
     def pass_on(received: int, _frame: object) -> None:
@@ -85,7 +89,7 @@ def _passed_on(processes: Sequence[int]) -> Iterator[None]:
 def _work(index: int, place: dict[str, Any], function: Callable[..., None], arguments: Sequence[Any]) -> None:
     own = {"RANK": index, "LOCAL_RANK": index, "LOCAL_WORLD_SIZE": place["WORLD_SIZE"]}
     os.environ.update({name: str(value) for name, value in (place | own).items()})
-    if index:
+    if not is_first():
         logging.getLogger("datassay").setLevel(logging.ERROR)
     try:
         function(*arguments)
@@ -94,7 +98,7 @@ def _work(index: int, place: dict[str, Any], function: Callable[..., None], argu
 
 
 def is_first() -> bool:
-    """Whether this is the only process, or the first of those that `launch` started: the one that saves."""
+    """Whether this is the only process of a training, or the first: the one that saves and speaks."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -136,13 +140,18 @@ def sum_outputs(outputs: "Outputs", accelerator: "Accelerator") -> None:
                 flat[start : start + CHUNK] = part.cpu().numpy()
 
 
-def agree_to_stop(accelerator: "Accelerator") -> None:
-    """Stop every process after this unit of work where one of them was asked to."""
+def all_agree(answer: bool, accelerator: "Accelerator") -> bool:
+    """Return whether every process says yes: of files that not all machines may see at once, for one."""
     if accelerator.num_processes == 1:
-        return
+        return answer
     import torch
 
-    asked = torch.tensor([int(stop_requested())], device=accelerator.device)
-    torch.distributed.all_reduce(asked)
-    if int(asked) and not stop_requested():
+    no = torch.tensor([int(not answer)], device=accelerator.device)
+    torch.distributed.all_reduce(no)
+    return not int(no)
+
+
+def agree_to_stop(accelerator: "Accelerator") -> None:
+    """Stop every process after this unit of work where one of them was asked to."""
+    if not all_agree(not stop_requested(), accelerator) and not stop_requested():
         request_stop(signal.SIGTERM)
