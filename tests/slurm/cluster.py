@@ -126,9 +126,7 @@ class Cluster:
             self._start_accounting()
             self._start("slurmctld", "slurmctld", "-D")
             self.wait(20, "slurmctld", lambda: self.run("scontrol", "ping").returncode == 0)
-            for node in NODES:
-                self.start_node(node)
-            self.wait(30, "the nodes", lambda: all(self.state(node) == "idle" for node in NODES))
+            self.start_nodes()
         except BaseException:
             self.__exit__()
             raise
@@ -157,10 +155,14 @@ class Cluster:
         """Return the state of a node as sinfo says it: idle, mixed, allocated, down, ..."""
         return self.run("sinfo", "-h", "-N", "-n", node, "-o", "%T").stdout.split("\n")[0].strip("*~#!%$@^-")
 
-    def start_node(self, node: str) -> None:
-        """Start a node's daemon."""
-        (self.folder / f"spool.{node}").mkdir(exist_ok=True)
-        self._start(node, "slurmd", "-D", "-N", node)
+    def start_nodes(self) -> None:
+        """Start every node that does not run, one that crashed too."""
+        for node in [node for node in NODES if node not in self.daemons]:
+            (self.folder / f"spool.{node}").mkdir(exist_ok=True)
+            self._start(node, "slurmd", "-D", "-N", node)
+            if self.state(node) == "down":
+                self.run("scontrol", "update", f"nodename={node}", "state=resume")
+        self.wait(30, "the nodes", lambda: all(self.state(node) == "idle" for node in NODES))
 
     def crash_node(self, node: str) -> None:
         """Take a node down and end all that runs on it; SLURM is told, as it would find out in minutes only."""

@@ -154,6 +154,7 @@ def saved_by(run: Submitted, model: str) -> bool:
 @pytest.fixture(scope="session")
 def requeued(cluster, tmp_path_factory):
     """Trainings on one and two machines, one pre-empted, one forgotten by SLURM; stopped when only that one is left."""
+    cluster.start_nodes()
     folder = tmp_path_factory.mktemp("requeued")
     Project(folder).configure("slurm_training")
     profile = folder / "profile" / "config.yaml"
