@@ -68,7 +68,7 @@ def doubling(base):
 
 
 def placed(resource):
-    """What recording a model on several machines asks SLURM for; None, which is nothing, where it is on one."""
+    """What recording a model in several processes asks SLURM for; None, which is nothing, where it is one process."""
     return lambda wildcards: one(CONFIG.models, wildcards.model).placement().get(resource)
 
 

@@ -35,8 +35,10 @@ rule train:
         runtime=doubling(240),
         gpu=lambda wildcards: one(CONFIG.models, wildcards.model).gpu,
         nodes=placed("nodes"),
+        cpus_per_task=placed("cpus_per_task"),
         tasks=placed("tasks"),
         tasks_per_gpu=placed("tasks_per_gpu"),
+        gres=placed("gres"),
         mpi=placed("mpi"),
     conda:
         "../envs/core.yaml"

@@ -109,13 +109,13 @@ def test_a_forgotten_job_is_waited_for_until_the_user_starts_again(requeued):
     assert "going on after epoch" in log
 
 
-def test_a_training_on_two_machines_is_that_of_two_processes_on_one(requeued, tmp_path):
+def test_a_training_on_two_machines_is_that_of_as_many_processes_on_one(requeued, tmp_path):
     used = {job["Comment"]: job for job in jobs(requeued.last) if job["State"] == "COMPLETED"}
     for model, gpus in (("gpus", True), ("cpus", False)):
         job = used[f"rule_train_wildcards_digits_{model}_0"]
-        assert "node=2" in job["AllocTRES"] and ("gres/gpu=2" in job["AllocTRES"]) == gpus, job
+        assert "node=2" in job["AllocTRES"] and ("gres/gpu=4" in job["AllocTRES"]) == gpus, job
     project = Project(tmp_path)
-    project.configure("slurm_training", **{"gpu: 2, nodes: 2": "gpu: 2", "nodes: 2": "gpu: 2"})
+    project.configure("slurm_training", **{"gpu: 4, nodes: 2": "gpu: 4", "nodes: 2": "gpu: 2"})
     done = project.snakemake("training")
     assert done.returncode == 0, done.stdout
     expected = {name: content for name, content in project.files().items() if "/training/" in name}

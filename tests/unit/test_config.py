@@ -73,7 +73,7 @@ FAULTS = [
     (["models", 0, "name"], "a/b", "models[a/b].name: found 'a/b'"),
     (["models", 0, "nodes"], 0, "models[tuned].nodes: found 0"),
     (["models", 0], {"name": "tuned", "recipe": "finetune", "gpu": 2, "nodes": 4},
-     "models[tuned]: gpu: 2 cannot be spread over nodes: 4"),
+     "models[tuned]: gpu: 2 is no multiple of nodes: 4"),
     (["seeds"], [], "config.yaml: seeds: found []"),
     (["seeds"], 3, "config.yaml: seeds: found 3, input should be a valid list"),
     (["seeds"], ["0"], "config.yaml: seeds[0]: found '0'"),

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datassay.checkpoints import Interrupted
+from datassay.checkpoints import Checkpoints, Interrupted
 from datassay.errors import DatassayError
 from datassay.storage import load_array, load_table, save_array, save_json, save_table
-from datassay.training._trainer import make_accelerator
 from datassay.training.jobs import train_job
 from datassay.training.nodes import launch_on_nodes
-from datassay.training.parallel import all_agree, launch
+from datassay.training.parallel import launch
 from tests.unit.test_training import NAMES, head, some_vectors, text_examples
 
 ARRAYS = ("logits", "features", "feature_norms", "mc_logits")
@@ -64,19 +63,28 @@ def test_a_stop_in_a_process_is_a_stop() -> None:
 
 
 SRUN = """#!{python}
-import os, subprocess, sys
+import glob, os, signal, subprocess, sys, time
 options = [a for a in sys.argv[1:] if a.startswith("--")]
 count = next(a.partition("=")[2] for a in options if a.startswith("--ntasks="))
-facts = {{"SLURM_NTASKS": count, "SLURM_LOCALID": "0", "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1"}}
+facts = {{"SLURM_NTASKS": count, "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1"}}
 command = sys.argv[1 + len(options):]
-ranks = [subprocess.Popen(command, env=os.environ | facts | {{"SLURM_PROCID": str(i)}}) for i in range(int(count))]
-sys.exit(max(rank.wait() for rank in ranks))
+nodes = [subprocess.Popen(command, env=os.environ | facts | {{"SLURM_PROCID": str(i)}}) for i in range(int(count))]
+stop = os.environ.get("STOP_WHEN")
+while stop and any(node.poll() is None for node in nodes):
+    if glob.glob(stop):
+        nodes[1].send_signal(signal.SIGUSR1)
+        break
+    time.sleep(0.01)
+sys.exit(max(node.wait() for node in nodes))
 """
 
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a job on two nodes finds: a program that starts the processes, and the numbers that SLURM gives them."""
+    """What a job on two nodes finds: a program that starts a process on each, and the numbers SLURM gives them.
+
+    STOP_WHEN: a pattern; as soon as such a file is there, the second node gets the signal before the time limit.
+    """
     program = tmp_path / "bin" / "srun"
     program.parent.mkdir()
     program.write_text(SRUN.format(python=sys.executable))
@@ -86,12 +94,31 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("slurm")
-def test_two_nodes_train_as_two_processes(files: dict[str, str], tmp_path: Path) -> None:
-    nodes, processes = run(files, tmp_path / "nodes", 0, nodes=2), run(files, tmp_path / "processes", 2)
+@pytest.mark.parametrize("gpus", [0, 4])
+def test_two_nodes_train_as_so_many_processes(gpus: int, files: dict[str, str], tmp_path: Path) -> None:
+    nodes, processes = run(files, tmp_path / "nodes", gpus, nodes=2), run(files, tmp_path / "processes", max(gpus, 2))
     for name in ARRAYS:
         assert (nodes / f"{name}.npy").read_bytes() == (processes / f"{name}.npy").read_bytes()
     assert (nodes / "metrics.parquet").read_bytes() == (processes / "metrics.parquet").read_bytes()
     assert not (nodes / ".checkpoints").exists()
+
+
+@pytest.mark.usefixtures("slurm")
+def test_nodes_stop_together_and_go_on(
+    files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = {"epochs": 40, "mc_passes": 2}
+    monkeypatch.setenv("STOP_WHEN", f"{tmp_path}/nodes/.checkpoints/*/state*")
+    with pytest.raises(Interrupted, match="run again to go on"):
+        run(files, tmp_path / "nodes", 0, nodes=2, **settings)
+    saved = sorted(path.name for path in (tmp_path / "nodes").rglob("state*"))
+    assert saved and saved[-1] < "state00039" and not (tmp_path / "nodes" / "model").exists()
+    monkeypatch.delenv("STOP_WHEN")
+    with caplog.at_level("INFO", "datassay"):
+        nodes = run(files, tmp_path / "nodes", 0, nodes=2, **settings)
+    assert "going on after epoch" in caplog.text
+    processes = run(files, tmp_path / "processes", 2, **settings)
+    assert [(nodes / f"{n}.npy").read_bytes() == (processes / f"{n}.npy").read_bytes() for n in ARRAYS] == [True] * 4
 
 
 @pytest.mark.usefixtures("slurm")
@@ -107,21 +134,30 @@ def test_nodes_need_slurm(files: dict[str, str], tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("slurm")
-def test_processes_that_leave_nothing_were_stopped(tmp_path: Path) -> None:
-    with pytest.raises(Interrupted, match="run again to go on"):
-        launch_on_nodes(["true"], 0, 2, tmp_path / "model")
+def test_an_unclear_end_on_a_node_is_told(tmp_path: Path) -> None:
     with pytest.raises(DatassayError, match="ended with exit code 3, see above"):
-        launch_on_nodes(["sh", "-c", "exit 3"], 0, 2, tmp_path / "model")
+        launch_on_nodes(["sh", "-c", "echo why; exit 3"], 0, 2, tmp_path / "model")
+    (tmp_path / "model").mkdir()
+    launch_on_nodes(["sh", "-c", "echo error: of a library that does not matter"], 0, 2, tmp_path / "model")
 
 
-def test_machines_see_progress_only_together(files: dict[str, str], tmp_path: Path) -> None:
-    """A file that one machine does not see yet is read by none, or they would wait for each other for ever."""
-    launch(_answer, (tmp_path,), 2)
-    assert [(tmp_path / str(rank)).read_text() for rank in (0, 1)] == ["True False", "True False"]
+@pytest.mark.parametrize("hidden", ["state00003", "logits00001", "dropout00000"])
+def test_progress_that_one_machine_does_not_see_is_read_by_none(
+    hidden: str, files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"epochs": 4, "mc_passes": 3, "dropout": 0.2}
+    expected = run(files, tmp_path / "undisturbed", 2, **settings)
+    monkeypatch.setenv("DATASSAY_CRASH_AT", "dropout_pass:2")
+    with pytest.raises(Exception, match="SIGKILL"):
+        run(files, tmp_path / "killed", 2, **settings)
+    monkeypatch.delenv("DATASSAY_CRASH_AT")
+    assert list((tmp_path / "killed").rglob(hidden))
+    load = Checkpoints.load
 
+    def load_what_is_seen(self: Checkpoints, name: str) -> dict[str, np.ndarray] | None:
+        return None if name == hidden and os.environ.get("RANK") == "1" else load(self, name)
 
-def _answer(folder: Path) -> None:
-    accelerator = make_accelerator(head())
-    first = accelerator.process_index == 0
-    agreed = [all_agree(answer, accelerator) for answer in (True, first)]
-    (folder / str(accelerator.process_index)).write_text(" ".join(map(str, agreed)))
+    monkeypatch.setattr(Checkpoints, "load", load_what_is_seen)
+    found = run(files, tmp_path / "killed", 2, **settings)
+    for name in ARRAYS:
+        assert (found / f"{name}.npy").read_bytes() == (expected / f"{name}.npy").read_bytes()

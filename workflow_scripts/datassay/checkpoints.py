@@ -54,11 +54,20 @@ def crash_point(name: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def unit_done(name: str) -> None:
-    """Mark the end of a saved unit of work (epoch, round, shard): the place where a job may stop or be killed."""
+def defer_stops() -> None:
+    """Let a signal stop this process at the end of a unit of work from now on, not at once."""
+    _keeps_progress[:] = [True]
+
+
+def unit_done(name: str, stop: bool | None = None) -> None:
+    """Mark the end of a saved unit of work (epoch, round, shard): the place where a job may stop or be killed.
+
+    stop: whether to, as the processes of one job agreed on; None: where a signal has asked for it.
+    """
     crash_point(name)
-    if _stop_signal:
-        raise Interrupted(f"stopped by {signal.Signals(_stop_signal[0]).name} after a saved {name}, run again to go on")
+    if stop_requested() if stop is None else stop:
+        by = signal.Signals(_stop_signal[0]).name if _stop_signal else "another process"
+        raise Interrupted(f"stopped by {by} after a saved {name}, run again to go on")
 
 
 def fingerprint(*parts: Any) -> str:
@@ -82,7 +91,7 @@ class Checkpoints:
 
     def __init__(self, root: str | os.PathLike[str], key: str) -> None:
         self.folder = Path(root) / ".checkpoints" / key
-        _keeps_progress[:] = [True]
+        defer_stops()
 
     def part(self, name: str) -> "Checkpoints":
         """Return records of their own for a part of the work; they go when those of the whole do."""
@@ -113,12 +122,13 @@ class Checkpoints:
         from safetensors.numpy import load
 
         path = self.folder / name
-        if not path.is_file():
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
             return None
-        content = path.read_bytes()
         if hashlib.sha256(content[32:]).digest() != content[:32]:
             logger.warning("%s is damaged, it is dropped and computed again", path)
-            path.unlink()
+            path.unlink(missing_ok=True)  # another process of the job may have been faster
             return None
         return load(content[32:])
 

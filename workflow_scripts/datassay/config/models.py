@@ -124,7 +124,7 @@ class Training(Block):
         0, description="GPUs the job asks for; recording uses several, each for a part of every batch"
     )
     nodes: Annotated[int, Field(gt=0)] = Field(
-        1, description="machines that recording spreads its GPUs over (without GPUs: a process each), by SLURM only"
+        1, description="machines of a SLURM job that recording uses: as many of the GPUs on each, or a process without"
     )
 
     @property
@@ -142,16 +142,25 @@ class Training(Block):
         return min(self.gpu, 1)
 
     def placement(self) -> dict[str, int | str]:
-        """Return what recording on several machines asks SLURM for beside GPUs; nothing where it is on one."""
-        if self.nodes == 1:
-            return {}
-        place: dict[str, int | str] = {"nodes": self.nodes, "tasks": max(self.gpu, self.nodes), "mpi": "srun"}
-        return place | ({"tasks_per_gpu": 1} if self.gpu else {})
+        """Return what recording in several processes asks SLURM for, beside GPUs; nothing where it is one process.
+
+        One task a machine starts the processes of its GPUs, each of which has the threads of the model. SLURM gives
+        every machine as many GPUs by gres only; mpi lets the job itself start the tasks.
+        """
+        each = self.gpu // self.nodes
+        place: dict[str, int | str] = {}
+        if max(self.gpu, self.nodes) > 1:
+            place = {"nodes": self.nodes, "cpus_per_task": self.threads * max(each, 1)}
+        if self.nodes > 1:
+            place |= {"tasks": self.nodes, "mpi": "srun"}
+        if self.nodes > 1 and self.gpu:
+            place |= {"gres": f"gpu:{each}", "tasks_per_gpu": 0}
+        return place
 
     @model_validator(mode="after")
-    def _gpu_on_every_node(self) -> Self:
-        if 0 < self.gpu < self.nodes:
-            raise ValueError(f"gpu: {self.gpu} cannot be spread over nodes: {self.nodes}, each needs one or gpu: 0")
+    def _as_many_gpus_on_every_node(self) -> Self:
+        if self.gpu % self.nodes:
+            raise ValueError(f"gpu: {self.gpu} is no multiple of nodes: {self.nodes}, each needs as many")
         return self
 
 

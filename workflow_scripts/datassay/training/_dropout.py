@@ -9,7 +9,7 @@ from torch import nn
 
 from datassay.checkpoints import Checkpoints, unit_done
 from datassay.training._trainer import SECONDS_BETWEEN_LINES, Run, predict, torch_seed
-from datassay.training.parallel import agree_to_stop, all_agree, is_first
+from datassay.training.parallel import all_agree, is_first, stop_agreed
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +40,7 @@ def dropout_logits(
             if checkpoints is not None:
                 if is_first():
                     checkpoints.save(name, arrays)
-                agree_to_stop(run.accelerator)
-                unit_done("dropout_pass")
+                unit_done("dropout_pass", stop_agreed(run.accelerator))
         out[number] = arrays["logits"]
         if time.monotonic() - started > SECONDS_BETWEEN_LINES or (checkpoints is not None and number == passes - 1):
             logger.info("dropout pass %d of %d", number + 1, passes)

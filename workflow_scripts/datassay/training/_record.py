@@ -18,7 +18,7 @@ from datassay.training._objective import Objective, make_objective
 from datassay.training._outputs import Outputs
 from datassay.training._recipes import prepare
 from datassay.training._trainer import Run, epochs, make_accelerator, predict, reproducible, start
-from datassay.training.parallel import agree_to_stop, all_agree, is_first, sum_outputs
+from datassay.training.parallel import all_agree, is_first, stop_agreed, sum_outputs
 from datassay.training.scores import scores
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def record(
                 checkpoints.save(_logits_name(epoch), found)
                 checkpoints.save(_state_name(epoch), saved_state(run))
                 checkpoints.drop(_state_name(epoch - KEPT_STATES))
-            agree_to_stop(accelerator)
-            unit_done("epoch")
+            unit_done("epoch", stop_agreed(accelerator))
             started = time.monotonic()
         mc_logits = dropout_logits(run, train_rows, done[-1]["features"][train_rows], checkpoints)
         run.task.restore()

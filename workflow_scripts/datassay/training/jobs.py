@@ -1,6 +1,6 @@
 """The training job of the workflow: from its files to its files, in one process or in several.
 
-Run as a program, this module is one of the processes of a training on several machines.
+Run as a program, this module is one machine's part of a training on several.
 """
 
 import json
@@ -14,8 +14,8 @@ from datassay.config import training_settings
 from datassay.step import process
 from datassay.storage import load_array, load_json, load_table, save_array, save_table
 from datassay.training import train
-from datassay.training.nodes import launch_on_nodes, take_place
-from datassay.training.parallel import is_first, launch
+from datassay.training.nodes import launch_on_nodes, on_node
+from datassay.training.parallel import ALONE, Place, is_first, launch
 
 
 def train_job(
@@ -29,21 +29,31 @@ def train_job(
 ) -> None:
     """Train and record one model, and save what it leaves.
 
-    files: examples, card and, for a head, vectors; read once where all processes are of this machine. settings: as
-    `recipe_params` returns them. outputs: what `Recording` holds by name, metrics and model. key: of the progress that
-    a killed job goes on from. gpus: each has a process; without any each machine has one. nodes: the machines.
+    files: examples, card and, for a head, vectors; read once on a machine, and shared by all its processes. settings:
+    as `recipe_params` returns them. outputs: what `Recording` holds by name, metrics and model. key: of the progress
+    that a killed job goes on from. gpus: each has a process; without any each machine has one. nodes: the machines.
     """
     if nodes > 1:
         work = {"files": dict(files), "settings": dict(settings), "seed": seed, "outputs": dict(outputs), "key": key}
-        command = [sys.executable, "-m", "datassay.training.jobs", json.dumps(work)]
+        command = [sys.executable, "-m", "datassay.training.jobs", json.dumps(work | {"gpus": gpus // nodes})]
         launch_on_nodes(command, gpus, nodes, Path(outputs["model"]))
     else:
-        launch(_train, (*_read(files), settings, seed, outputs, key), gpus)
+        _launch(files, settings, seed, outputs, key, gpus, ALONE)
 
 
-def _read(files: Mapping[str, str]) -> tuple[Any, Any, dict[str, Any]]:
+def _launch(
+    files: Mapping[str, str],
+    settings: Mapping[str, Any],
+    seed: int,
+    outputs: Mapping[str, str],
+    key: str,
+    gpus: int,
+    place: Place,
+) -> None:
+    """Launch what a machine does of a training; gpus: of this machine."""
+    card, examples = load_json(files["card"]), load_table(files["examples"])
     vectors = load_array(files["vectors"]) if "vectors" in files else None
-    return load_table(files["examples"]), vectors, load_json(files["card"])
+    launch(_train, (examples, vectors, card, settings, seed, outputs, key), max(gpus, 1), place)
 
 
 def _train(
@@ -67,11 +77,6 @@ def _train(
     progress.clear()
 
 
-def _take_part(files: Mapping[str, str], **work: Any) -> None:
-    with take_place():
-        _train(*_read(files), **work)
-
-
 if __name__ == "__main__":
-    with process():
-        _take_part(**json.loads(sys.argv[1]))
+    with process(), on_node() as here:
+        _launch(**json.loads(sys.argv[1]), place=here)

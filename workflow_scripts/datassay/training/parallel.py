@@ -1,7 +1,7 @@
-"""One training on several GPUs of a machine: a process each, which takes its part of every batch.
+"""One training on several GPUs: a process each, which takes its part of every batch.
 
 Gradients and answers are summed up over the processes, so that a step is that of the whole batch; batch norm is
-synchronised. All processes hold the data. Torch loads inside the functions.
+synchronised. Processes of a machine share the data, those of another hold a copy. Torch loads inside the functions.
 """
 
 import logging
@@ -12,11 +12,12 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datassay.checkpoints import INTERRUPTED, Interrupted, request_stop, stop_requested
+from datassay.checkpoints import INTERRUPTED, Interrupted, stop_requested
 from datassay.errors import DatassayError
 
 if TYPE_CHECKING:
@@ -28,13 +29,28 @@ if TYPE_CHECKING:
 CHUNK = 1 << 26  # numbers summed up at a time
 
 
-def launch(function: Callable[..., None], arguments: Sequence[Any], processes: int) -> None:
-    """Call a function in so many processes that find each other through accelerate; here, where it is one.
+@dataclass(frozen=True)
+class Place:
+    """Which of the machines of a training this is (0 to nodes - 1), and where the processes of all find each other."""
+
+    node: int = 0
+    nodes: int = 1
+    port: int = 0  # 0: any that is free
+    address: str = "127.0.0.1"
+
+
+ALONE = Place()
+
+
+def launch(function: Callable[..., None], arguments: Sequence[Any], processes: int, place: Place = ALONE) -> None:
+    """Call a function in so many processes of this machine that find each other, and those of the other machines.
+
+    They do so through accelerate; where it is one of one machine, the function is called here.
 
     Raises DatassayError where the machine has fewer GPUs (but some: without any the processes share the CPU), and with
     the text of a DatassayError of a process; Interrupted where one was asked to stop.
     """
-    if processes <= 1:
+    if processes * place.nodes <= 1:
         function(*arguments)
         return
     import torch
@@ -42,13 +58,13 @@ def launch(function: Callable[..., None], arguments: Sequence[Any], processes: i
 
     there = torch.cuda.device_count()
     if 0 < there < processes:
-        raise DatassayError(f"gpu: {processes} asked for, this machine has {there}")
-    place = {"WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
-    place |= {} if there else {"ACCELERATE_USE_CPU": "yes"}
+        raise DatassayError(f"gpu: {processes} asked for, {socket.gethostname()} has {there}")
+    shared: dict[str, Any] = {"WORLD_SIZE": processes * place.nodes, "LOCAL_WORLD_SIZE": processes}
+    shared |= {"MASTER_ADDR": place.address, "MASTER_PORT": place.port or free_port()}
+    shared |= {} if there else {"ACCELERATE_USE_CPU": "yes"}
+    handed = (place.node * processes, shared, function, arguments)
     try:
-        context = start_processes(
-            _work, (place, function, arguments), nprocs=processes, join=False, start_method="fork"
-        )
+        context = start_processes(_work, handed, nprocs=processes, join=False, start_method="fork")
         with passed_on(context.pids()):
             while not context.join():
                 pass
@@ -70,13 +86,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def passed_on(processes: Sequence[int]) -> Iterator[None]:
-    """Pass a signal that asks for a stop on to the processes, which save and say that they stopped."""
+def passed_on(processes: Sequence[int], as_signal: int | None = None) -> Iterator[None]:
+    """Pass a signal that asks for a stop on to the processes, which save and say that they stopped.
+
+    as_signal: pass this one on, whatever came.
+    """
 
     def pass_on(received: int, _frame: object) -> None:
         for process in processes:
             with suppress(ProcessLookupError):
-                os.kill(process, received)
+                os.kill(process, as_signal or received)
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGUSR1)}
     try:
@@ -86,9 +105,11 @@ def passed_on(processes: Sequence[int]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _work(index: int, place: dict[str, Any], function: Callable[..., None], arguments: Sequence[Any]) -> None:
-    own = {"RANK": index, "LOCAL_RANK": index, "LOCAL_WORLD_SIZE": place["WORLD_SIZE"]}
-    os.environ.update({name: str(value) for name, value in (place | own).items()})
+def _work(
+    index: int, before: int, shared: dict[str, Any], function: Callable[..., None], arguments: Sequence[Any]
+) -> None:
+    own = {"RANK": before + index, "LOCAL_RANK": index}
+    os.environ.update({name: str(value) for name, value in (shared | own).items()})
     if not is_first():
         logging.getLogger("datassay").setLevel(logging.ERROR)
     try:
@@ -151,7 +172,6 @@ def all_agree(answer: bool, accelerator: "Accelerator") -> bool:
     return not int(no)
 
 
-def agree_to_stop(accelerator: "Accelerator") -> None:
-    """Stop every process after this unit of work where one of them was asked to."""
-    if not all_agree(not stop_requested(), accelerator) and not stop_requested():
-        request_stop(signal.SIGTERM)
+def stop_agreed(accelerator: "Accelerator") -> bool:
+    """Return whether one of the processes was asked to stop, which is then so for all of them."""
+    return not all_agree(not stop_requested(), accelerator)
