@@ -5,14 +5,16 @@ from datassay.step import step
 with step(snakemake) as job:
     import pandas as pd
 
-    from datassay.reporting import summary_text
+    from datassay.artefacts import path
+    from datassay.reporting import largest_class, summary_text
     from datassay.storage import load_table, read_csv, save_text
 
     parts = []
     files = zip(job.params.pairs, job.input.assay, job.input.detection, job.input.suspicious, strict=True)
-    for (dataset, model), assay, detection, suspicious in files:
+    for (dataset, model), assay_file, detection, suspicious in files:
         about = job.params.about[dataset]
-        absent = load_table(assay, ["example_id"]).attrs["absent"] if model == about["main_model"] else {}
+        assay = load_table(assay_file, ["example_id", "split", "label"])
+        absent = assay.attrs["absent"] if model == about["main_model"] else {}
         own = [load_table(file) for file in job.input.metrics if f"/{dataset}/training/{model}/" in file]
         parts.append(
             summary_text(
@@ -22,6 +24,8 @@ with step(snakemake) as job:
                 {model: pd.concat(own)},
                 load_table(detection),
                 metric=about["metric"],
+                guess=largest_class(assay),
+                files=[suspicious, path("explorer", dataset=dataset)],
                 absent=about["left_out"] | absent,
                 examples=job.params.suspicious,
             )

@@ -152,26 +152,49 @@ def test_suspicion_ignores_missing_values_and_falls_back(guide: None) -> None:
         suspicious.suspicion(pd.DataFrame({"variability": [3.0, 1.0]}))
 
 
-def test_the_list_leaves_out_probes_and_puts_agreeing_suggestions_last(guide: None) -> None:
+def test_the_list_leaves_out_probes_and_falls_with_suspicion(guide: None) -> None:
     joined = assay(self_confidence=[0.3, 0.0, 0.1, 0.0], suggested_label=[2, 0, 1, 1])
     found = suspicious.list_suspicious(joined, 10, NAMES)
-    assert found["example_id"].tolist() == ["c", "d", "a"]  # a is the most suspicious, but keeps its label
-    assert found["rank"].tolist() == [1, 2, 3]
-    assert found["label"].tolist() == ["owl", "dog", "cat"] and found["suggested_label"].tolist() == [
-        "dog",
-        "owl",
-        "cat",
-    ]
-    assert found["text"].tolist() == ["three", "four", "one"]
+    assert found["example_id"].tolist() == ["a", "c", "d"] and found["rank"].tolist() == [1, 2, 3]
+    assert found["suspicion"].is_monotonic_decreasing
+    assert found["label"].tolist() == ["cat", "owl", "dog"]
+    assert found["suggested_label"].tolist() == ["cat", "dog", "owl"]
+    assert found["likely_mislabelled"].tolist() == [False, True, True]
+    assert found["text"].tolist() == ["one", "three", "four"]
     assert len(suspicious.list_suspicious(joined, 1, NAMES)) == 1
 
 
-def test_the_list_takes_predictions_where_there_is_no_suggestion(guide: None) -> None:
+def test_every_example_gets_another_label_suggested_and_few_are_flagged(guide: None) -> None:
+    logits = np.array([[1.0, 0.0, 0.9], [0.0, 0.0, 9.0], [0.0, 0.0, 9.0], [2.0, 1.0, 0.0]])  # of a, d, b (probe), c
+    joined = assay(self_confidence=[0.3, 0.0, 0.1, 0.0], suggested_label=[2, 0, 1, 1])
+    rows = joined[joined["split"] == "train"]["example_id"].tolist()
+    found = suspicious.list_suspicious(joined, 10, NAMES, logits).set_index("example_id")
+    for name, row in found.iterrows():
+        assert row["suggested_label"] != row["label"]
+        if not row["likely_mislabelled"]:
+            others = [value if NAMES[i] != row["label"] else -1.0 for i, value in enumerate(logits[rows.index(name)])]
+            assert row["suggested_label"] == NAMES[int(np.argmax(others))]
+    assert found["likely_mislabelled"].to_dict() == {"a": False, "c": True, "d": True}
+    with pytest.raises(DatassayError, match=r"logits: shape \(3, 3\)"):
+        suspicious.list_suspicious(joined, 10, NAMES, np.zeros((3, 3)))
+
+
+def test_the_list_takes_what_the_model_says_where_there_is_no_suggestion(guide: None) -> None:
     joined = assay(self_confidence=[0.3, 0.0, 0.1, 0.0])
-    found = suspicious.list_suspicious(joined, 10, NAMES, predicted=np.array([0, 1, 2, 2]))
-    assert found[["example_id", "suggested_label"]].values.tolist() == [["c", "dog"], ["d", "owl"], ["a", "cat"]]
-    with pytest.raises(DatassayError, match=r"predicted: shape \(3,\)"):
-        suspicious.list_suspicious(joined, 10, NAMES, predicted=np.zeros(3, dtype=int))
+    found = suspicious.list_suspicious(joined, 10, NAMES, np.eye(3)[[0, 1, 2, 2]] + [0, 0.1, 0])
+    said = found[["example_id", "label", "suggested_label", "likely_mislabelled"]].values.tolist()
+    assert sorted(said) == [["a", "cat", "dog", False], ["c", "owl", "dog", True], ["d", "dog", "owl", True]]
+
+
+def test_a_weak_model_is_called_weak(guide: None) -> None:
+    metrics = {"m": pd.DataFrame({"seed": [0], "epoch": [1], "split": "test", "accuracy": [0.46]})}
+    rows = pd.DataFrame({"split": ["test"] * 4 + ["train"], "label": ["a", "a", "b", None, "b"]})
+    assert summary.largest_class(rows) == pytest.approx(2 / 3) and summary.largest_class(rows.head(0)) is None
+    assert summary.largest_class(rows.assign(label=1.5)) is None
+    assert "m is weak: always saying the largest class gives 0.360" in summary.summary_text(
+        "d", "results/d", pd.DataFrame(), metrics, guess=0.36
+    )
+    assert "weak" not in summary.summary_text("d", "results/d", pd.DataFrame(), metrics, guess=0.3)
 
 
 def test_labels_that_are_digits_stay_texts_in_csv(guide: None, tmp_path) -> None:
@@ -214,5 +237,7 @@ def test_summary_says_what_was_found_and_fits_the_terminal(guide: None) -> None:
     assert "1 of 2; found best by low: AUROC 1.000" in lines[2]
     assert lines[4].split() == ["#", "given", "suggested", "true", "example"]
     assert len(lines) == 8 and "\x1b" not in text
-    agreed = summary.summary_text("trec", "results/trec", found.assign(suggested_label=found["label"]), {})
-    assert agreed.splitlines()[1:] == ["  most likely mislabelled: none, every suggested label is the given one"]
+    assert lines[3].strip() == "most likely mislabelled (3 of 3 flagged):"
+    agreed = summary.summary_text("trec", "r", found.assign(likely_mislabelled=False), {}, files=["a.csv", "b.html"])
+    none = "  most likely mislabelled: none, no other label is more likely than the given one"
+    assert agreed.splitlines()[1:] == [none, "  open: a.csv", "        b.html"]

@@ -70,7 +70,7 @@ def test_labels_of_a_regression_stay_numbers_in_the_assay(tmp_path) -> None:
 def test_the_prediction_is_what_a_regression_suggests(tmp_path) -> None:
     rows, measured = numbers()
     assay = tables.join_assay(rows.assign(true_label=rows["label"]), {"m": measured}, {}, "m", [])
-    found = reporting.list_suspicious(assay, 5, [], predicted=np.zeros(20, dtype=int))
+    found = reporting.list_suspicious(assay, 5, [], np.zeros((20, 1)))
     assert found["example_id"].tolist()[:2] == ["e3", "e11"]
     label = rows["label"][3]
     assert found.iloc[0][["label", "suggested_label", "true_label"]].tolist() == [
@@ -92,7 +92,7 @@ def test_a_regression_without_predictions_suggests_nothing() -> None:
     rows, measured = numbers()
     family = measured["regression_dynamics"][["example_id", "held_out_error"]]
     assay = tables.join_assay(rows, {"m": {"mine": family}}, {}, "m", [])
-    found = reporting.list_suspicious(assay, 5, [], predicted=np.zeros(20, dtype=int))
+    found = reporting.list_suspicious(assay, 5, [], np.zeros((20, 1)))
     assert found["suggested_label"].isna().all() and found["example_id"][0] == "e3"
 
 
@@ -104,7 +104,7 @@ def test_options_are_shown_with_the_text() -> None:
     family = pd.DataFrame({"example_id": [f"e{i}" for i in range(20)], "avg_conf": np.linspace(0.9, 0.1, 20)})
     assay = tables.join_assay(choices(), {"m": {"training_dynamics": family}}, {}, "m", ["1", "2"])
     assert assay["options"][4] == "the cup / shelf 4" and assay["label"].tolist()[:2] == ["1", "2"]
-    found = reporting.list_suspicious(assay, 3, ["1", "2"], predicted=np.zeros(20, dtype=int))
+    found = reporting.list_suspicious(assay, 3, ["1", "2"], np.tile([1.0, 0.0], (20, 1)))
     assert found[["example_id", "label", "suggested_label"]].iloc[0].tolist() == ["e19", "2", "1"]
     assert content_text(found.iloc[0]) == "first 19  |  the cup / shelf 19"
     assert "the cup / shelf 19" in summary.summary_text("w", "results/w", found, {})

@@ -481,7 +481,7 @@ ARTEFACTS: dict[str, Artefact] = {
             "suspicious",
             "results/{dataset}/report/{model}/suspicious.csv",
             "list_suspicious",
-            "examples most likely mislabelled first, with given and suggested label",
+            "train examples, most suspicious first, with given and suggested label and likely_mislabelled",
         ),
         Artefact("figure", "results/{dataset}/report/{model}/{figure}.png", "plot_report", "one figure of the report"),
         Artefact(

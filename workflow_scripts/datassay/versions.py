@@ -53,7 +53,7 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "learn_actively": (1, ("active_learning", "acquisition", "training")),
     "summarise_learning": (1, ("active_learning/comparison.py", "reporting/learning_figures.py")),
     "analyse_learning": (1, ("active_learning/analysis.py",)),
-    "report": (3, ("reporting",)),
+    "report": (4, ("reporting",)),
     "explorer": (2, ("reporting/explorer",)),
 }
 PACKAGE = Path(__file__).parent

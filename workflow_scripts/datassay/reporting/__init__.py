@@ -14,7 +14,7 @@ from datassay.reporting.learning_figures import learning_curves, learning_subpoo
 from datassay.reporting.map_figure import data_map
 from datassay.reporting.measure_figures import correlation, detection, distributions, value_histogram
 from datassay.reporting.style import save_figure
-from datassay.reporting.summary import final_score, summary_text
+from datassay.reporting.summary import final_score, largest_class, summary_text
 from datassay.reporting.suspicious import list_suspicious, suspicion
 from datassay.reporting.tables import join_assay, score_detection
 from datassay.reporting.transfer_figures import ranking_figure, transfer_figure
@@ -34,6 +34,7 @@ __all__ = [
     "final_score",
     "join_assay",
     "known_noise",
+    "largest_class",
     "learning_curves",
     "learning_subpools",
     "learning_times",

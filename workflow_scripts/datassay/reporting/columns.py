@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Guide = Mapping[str, tuple[str, Literal["low", "high"] | None]]
 SUGGESTION = "suggested_label"
+FLAG = "likely_mislabelled"
 
 
 def train_rows(assay: "pd.DataFrame") -> "pd.DataFrame":
@@ -66,11 +67,9 @@ def content_text(row: "pd.Series") -> str:
     return "  |  ".join(parts) or (path if isinstance(path, str) else str(row["example_id"]))
 
 
-def suggests_another(suspicious: "pd.DataFrame") -> bool:
-    """Return whether any row may be called something else; False where every suggestion is the given label."""
-    if SUGGESTION not in suspicious or suspicious[SUGGESTION].isna().all():
-        return True
-    return bool((suspicious[SUGGESTION].notna() & (suspicious[SUGGESTION] != suspicious["label"])).any())
+def likely_mislabelled(suspicious: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the rows of a list of suspicious examples that are flagged; all of them where nothing flags any."""
+    return suspicious[suspicious[FLAG].astype(bool)] if FLAG in suspicious else suspicious
 
 
 def wrong_rows(is_noisy: np.ndarray | None, n: int) -> np.ndarray | None:

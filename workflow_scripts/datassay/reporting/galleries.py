@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from datassay.errors import NotApplicable
-from datassay.reporting.columns import content_text, suggests_another
+from datassay.reporting.columns import content_text, likely_mislabelled
 from datassay.reporting.panels import blank_axes, read_pixels, show_pixels
 from datassay.reporting.style import (
     DARK,
@@ -34,8 +34,9 @@ def suspicious_gallery(
     """
     if not len(suspicious):
         raise NotApplicable("no suspicious example was listed")
-    if not suggests_another(suspicious):
-        raise NotApplicable("no example looks mislabelled: every suggested label is the given one")
+    suspicious = likely_mislabelled(suspicious)
+    if not len(suspicious):
+        raise NotApplicable("no example looks mislabelled: no other label is more likely than the given one")
     if examples is None or "image" not in examples:
         return _text_gallery(suspicious, most, name)
     suspicious = suspicious.head(most)

@@ -2,12 +2,12 @@
 
 import textwrap
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datassay.reporting.columns import content_text, suggests_another
+from datassay.reporting.columns import FLAG, content_text, likely_mislabelled
 from datassay.reporting.style import metric_name
 from datassay.training.scores import check_recorded
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WIDTH = 100
+WEAK = 0.2  # a model that takes less of the way from guessing to perfect
 
 
 def final_score(metrics: "pd.DataFrame", metric: str = "accuracy", split: str = "test") -> tuple[float, float, int]:
@@ -31,6 +32,14 @@ def final_score(metrics: "pd.DataFrame", metric: str = "accuracy", split: str = 
     return float(found.mean()), float(found.std()), len(found)
 
 
+def largest_class(assay: "pd.DataFrame", split: str = "test") -> float | None:
+    """Return the share of the largest class in a split, None where there are no classes or no rows."""
+    labels = assay["label"][assay["split"] == split].dropna()
+    if not len(labels) or labels.dtype.kind == "f":
+        return None
+    return float(labels.value_counts(normalize=True).iloc[0])
+
+
 def summary_text(
     dataset: str,
     folder: str,
@@ -39,6 +48,8 @@ def summary_text(
     detection: "pd.DataFrame | None" = None,
     *,
     metric: str = "accuracy",
+    guess: float | None = None,
+    files: Sequence[str] = (),
     absent: Mapping[str, str] | None = None,
     examples: int = 5,
     width: int = WIDTH,
@@ -47,6 +58,7 @@ def summary_text(
 
     folder: where its results are. suspicious: as `list_suspicious` returns.
     metrics: {model: the metric per seed, epoch and split}. detection: as `score_detection` returns.
+    guess: accuracy on the test split of always saying its largest class. files: those to open first.
     absent: columns, families and values that could not be computed, with the reason. examples: how many suspicious
     ones to show.
     """
@@ -57,6 +69,9 @@ def summary_text(
         if seeds:
             spread_text = f" ± {spread:.3f} ({seeds} seeds)" if seeds > 1 else ""
             lines.append(f"  test {metric_name(metric)} of {model}: {mean:.3f}{spread_text}{_beside(table, metric)}")
+            if guess is not None and final_score(table)[0] < guess + WEAK * (1 - guess):
+                lines.append(f"  {model} is weak: always saying the largest class gives {guess:.3f} accuracy.")
+                lines.append("  What it says about labels is little worth: train it longer, or take another model")
     if detection is not None and len(detection):
         stated = detection[detection["orientation"].isin(["low", "high"])]
         best = (stated if len(stated) else detection).iloc[0]
@@ -64,11 +79,14 @@ def summary_text(
             f"  known wrong labels: {best['n_noisy']:,} of {best['n']:,}; found best by {best['column']}: "
             f"AUROC {best['auroc']:.3f}, AP {best['average_precision']:.3f}"
         )
-    if len(suspicious) and not suggests_another(suspicious):
-        lines.append("  most likely mislabelled: none, every suggested label is the given one")
+    flagged = likely_mislabelled(suspicious)
+    if len(flagged):
+        count = f" ({len(flagged):,} of {len(suspicious):,} flagged)" if FLAG in suspicious else ""
+        lines.append(f"  most likely mislabelled{count}:")
+        lines += [f"    {line}" for line in _aligned(_cells(flagged.head(examples)), width - 4)]
     elif len(suspicious):
-        lines.append("  most likely mislabelled:")
-        lines += [f"    {line}" for line in _aligned(_cells(suspicious.head(examples)), width - 4)]
+        lines.append("  most likely mislabelled: none, no other label is more likely than the given one")
+    lines += [f"  {'open:' if not i else '     '} {file}" for i, file in enumerate(files)]
     for reason, names in _by_reason(absent or {}).items():
         text = f"left out: {', '.join(names)} ({reason})"
         lines += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datassay.errors import DatassayError, NotApplicable
-from datassay.reporting.columns import SUGGESTION, column_guide, numeric_columns, train_rows
+from datassay.reporting.columns import FLAG, SUGGESTION, column_guide, numeric_columns, train_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,16 +62,17 @@ def add_suspicion(assay: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def list_suspicious(
-    assay: "pd.DataFrame", n: int, label_names: Sequence[str], predicted: np.ndarray | None = None
+    assay: "pd.DataFrame", n: int, label_names: Sequence[str], logits: np.ndarray | None = None
 ) -> "pd.DataFrame":
     """Return the n train examples that are most likely mislabelled, most suspicious first.
 
-    assay: as `join_assay` returns it. predicted: [rows of the train split] class or option numbers to suggest where the
-    assay has no `suggested_label`, such as the argmax of the final logits. In a regression the mean prediction of the
-    seeds, or that of the final model, is suggested.
+    assay: as `join_assay` returns it. logits: [rows of the train split, C] of classes or options. An example is flagged
+    where the assay suggests another label, or, where it has no `suggested_label`, where another has the highest logit;
+    to every other one the best label beside the given one is suggested. In a regression the mean prediction of the
+    seeds, or that of the final model, is suggested and nothing is flagged.
 
-    Columns: rank, example_id, label, suggested_label, true_label (where any is known), suspicion, and text, text_b,
-    options or image_path. Examples whose suggestion is the label they have come last. Time O(N log N).
+    Columns: rank, example_id, label, suggested_label, true_label (where any is known), suspicion, likely_mislabelled,
+    and text, text_b, options or image_path. Time O(N (C + log N)).
 
     Raises NotApplicable where the assay has no `suspicion`.
     """
@@ -80,15 +81,11 @@ def list_suspicious(
     if "suspicion" not in assay:
         raise NotApplicable("no measure says which labels are wrong (families label_quality or training_dynamics do)")
     numbers = next((name for name in PREDICTIONS if name in assay), None)
-    if numbers is not None:
-        assay = _with_prediction(assay, numbers)
-    elif SUGGESTION not in assay:
-        assay = assay.assign(**{SUGGESTION: _predicted_names(assay, label_names, predicted)})
+    assay = _with_prediction(assay, numbers) if numbers else _with_suggestion(assay, label_names, logits)
     rows = train_rows(assay)
-    agrees = (rows[SUGGESTION].isna() | (rows[SUGGESTION] == rows["label"])).to_numpy()
-    doubt = rows["suspicion"].fillna(-1.0).to_numpy()
-    order = np.lexsort((np.arange(len(rows)), -doubt, agrees))[:n]
-    columns = ["example_id", "label", SUGGESTION, "true_label", "suspicion", "text", "text_b", "options", "image_path"]
+    order = np.argsort(-rows["suspicion"].fillna(-1.0).to_numpy(), kind="stable")[:n]
+    columns = ["example_id", "label", SUGGESTION, "true_label", "suspicion", FLAG]
+    columns += ["text", "text_b", "options", "image_path"]
     kept = [name for name in columns if name in rows and not (name == "true_label" and rows[name].isna().all())]
     table = rows.loc[order, kept].reset_index(drop=True)
     table.insert(0, "rank", pd.Series(np.arange(1, len(table) + 1), dtype="int64"))
@@ -105,19 +102,26 @@ def _with_prediction(assay: "pd.DataFrame", name: str) -> "pd.DataFrame":
     return assay.assign(**shown, **{SUGGESTION: texts(assay[name])})
 
 
-def _predicted_names(
-    assay: "pd.DataFrame", label_names: Sequence[str], predicted: np.ndarray | None
-) -> "pd.Series | None":
+def _with_suggestion(assay: "pd.DataFrame", label_names: Sequence[str], logits: np.ndarray | None) -> "pd.DataFrame":
+    """Flag the train rows that another label is suggested for, and suggest one to the others too."""
     import pandas as pd
 
-    if predicted is None or not len(label_names):
-        return pd.Series(None, index=assay.index, dtype="str")
+    if logits is None or not len(label_names):
+        own = assay[SUGGESTION] if SUGGESTION in assay else pd.Series(None, index=assay.index, dtype="str")
+        flagged = own.notna() & (own != assay["label"])
+        return assay.assign(**{SUGGESTION: own}, **({FLAG: flagged} if own.notna().any() else {}))
     train = np.flatnonzero(assay["split"] == "train")
-    if np.shape(predicted) != (len(train),):
-        raise DatassayError(f"predicted: shape {np.shape(predicted)}, expected ({len(train)},), one for each train row")
-    names = np.full(len(assay), None, dtype=object)
-    names[train] = np.asarray(label_names, dtype=object)[predicted]
-    return pd.Series(names, index=assay.index, dtype="str")
+    if np.shape(logits) != (len(train), len(label_names)):
+        shape = f"({len(train)}, {len(label_names)}), a row for each train row"
+        raise DatassayError(f"logits: shape {np.shape(logits)}, expected {shape}")
+    given = assay["label"].to_numpy(dtype=object)[train]
+    names = np.asarray(label_names, dtype=object)
+    said = assay[SUGGESTION].to_numpy(dtype=object)[train] if SUGGESTION in assay else names[logits.argmax(axis=1)]
+    differs = ~pd.isna(said) & (said != given)
+    rivals = np.where(names[None] == given[:, None], -np.inf, logits).argmax(axis=1)
+    suggestion, flag = np.full(len(assay), None, dtype=object), np.zeros(len(assay), bool)
+    suggestion[train], flag[train] = np.where(differs, said, names[rivals]), differs
+    return assay.assign(**{SUGGESTION: pd.Series(suggestion, index=assay.index, dtype="str"), FLAG: flag})
 
 
 def _percentile(values: np.ndarray, low: bool) -> np.ndarray:
