@@ -186,7 +186,7 @@ def results_of_a_run():
     save_array(results / "embeddings/minilm/vectors.npy", vectors.astype(np.float32))
     ranking = pd.DataFrame({"rank": range(60), "row": range(60), "example_id": examples["example_id"][:60]})
     save_table(results / "pruning/tuned/aum/ranking.parquet", ranking)
-    marks = {"suggested_label": "bad", "likely_mislabelled": [True, False]}
+    marks = {"suggested_label": ["bad", "good"], "likely_mislabelled": [True, False]}
     suspicious = pd.DataFrame({"example_id": ["a3", "a4"], "label": ["good", "bad"], **marks})
     save_csv(results / "report/tuned/suspicious.csv", suspicious)
     Path("reviews.csv").write_text("review_id,review,stars\na3,one,good\na4,two,bad\n")

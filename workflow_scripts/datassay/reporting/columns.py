@@ -67,9 +67,9 @@ def content_text(row: "pd.Series") -> str:
     return "  |  ".join(parts) or (path if isinstance(path, str) else str(row["example_id"]))
 
 
-def likely_mislabelled(suspicious: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the rows of a list of suspicious examples that are flagged; all of them where nothing flags any."""
-    return suspicious[suspicious[FLAG].astype(bool)] if FLAG in suspicious else suspicious
+def count_flagged(suspicious: "pd.DataFrame") -> int:
+    """Return how many rows of a list of suspicious examples are flagged; all of them where nothing flags any."""
+    return int(suspicious[FLAG].astype(bool).sum()) if FLAG in suspicious else len(suspicious)
 
 
 def wrong_rows(is_noisy: np.ndarray | None, n: int) -> np.ndarray | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from datassay.errors import NotApplicable
-from datassay.reporting.columns import content_text, likely_mislabelled
+from datassay.reporting.columns import content_text, count_flagged
 from datassay.reporting.panels import blank_axes, read_pixels, show_pixels
 from datassay.reporting.style import (
     DARK,
@@ -30,11 +30,11 @@ def suspicious_gallery(
     """Draw the most suspicious examples with given and suggested label, and the true one where it is known.
 
     suspicious: as `list_suspicious` returns. examples: for images, the table that holds them, with example_id.
-    most: rows drawn (half of it for texts).
+    most: rows drawn (half of it for texts), and no more than are flagged.
     """
     if not len(suspicious):
         raise NotApplicable("no suspicious example was listed")
-    suspicious = likely_mislabelled(suspicious)
+    suspicious = suspicious.head(count_flagged(suspicious))
     if not len(suspicious):
         raise NotApplicable("no example looks mislabelled: no other label is more likely than the given one")
     if examples is None or "image" not in examples:

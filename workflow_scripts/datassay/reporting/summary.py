@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datassay.reporting.columns import FLAG, content_text, likely_mislabelled
+from datassay.reporting.columns import FLAG, content_text, count_flagged
 from datassay.reporting.style import metric_name
 from datassay.training.scores import check_recorded
 
@@ -79,11 +79,11 @@ def summary_text(
             f"  known wrong labels: {best['n_noisy']:,} of {best['n']:,}; found best by {best['column']}: "
             f"AUROC {best['auroc']:.3f}, AP {best['average_precision']:.3f}"
         )
-    flagged = likely_mislabelled(suspicious)
-    if len(flagged):
-        count = f" ({len(flagged):,} of {len(suspicious):,} flagged)" if FLAG in suspicious else ""
+    flagged = count_flagged(suspicious)
+    if flagged:
+        count = f" ({flagged:,} of {len(suspicious):,} flagged)" if FLAG in suspicious else ""
         lines.append(f"  most likely mislabelled{count}:")
-        lines += [f"    {line}" for line in _aligned(_cells(flagged.head(examples)), width - 4)]
+        lines += [f"    {line}" for line in _aligned(_cells(suspicious.head(examples)), width - 4)]
     elif len(suspicious):
         lines.append("  most likely mislabelled: none, no other label is more likely than the given one")
     lines += [f"  {'open:' if not i else '     '} {file}" for i, file in enumerate(files)]
