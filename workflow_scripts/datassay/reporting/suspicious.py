@@ -107,9 +107,9 @@ def _with_suggestion(assay: "pd.DataFrame", label_names: Sequence[str], logits: 
     import pandas as pd
 
     if logits is None or not len(label_names):
-        own = assay[SUGGESTION] if SUGGESTION in assay else pd.Series(None, index=assay.index, dtype="str")
-        flagged = own.notna() & (own != assay["label"])
-        return assay.assign(**{SUGGESTION: own}, **({FLAG: flagged} if own.notna().any() else {}))
+        if SUGGESTION not in assay:
+            return assay.assign(**{SUGGESTION: pd.Series(None, index=assay.index, dtype="str")})
+        return assay.assign(**{FLAG: assay[SUGGESTION].notna() & (assay[SUGGESTION] != assay["label"])})
     train = np.flatnonzero(assay["split"] == "train")
     if np.shape(logits) != (len(train), len(label_names)):
         shape = f"({len(train)}, {len(label_names)}), a row for each train row"
