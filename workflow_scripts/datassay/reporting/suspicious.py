@@ -121,7 +121,8 @@ def _with_suggestion(assay: "pd.DataFrame", label_names: Sequence[str], logits: 
     rivals = np.where(names[None] == given[:, None], -np.inf, logits).argmax(axis=1)
     suggestion, flag = np.full(len(assay), None, dtype=object), np.zeros(len(assay), bool)
     suggestion[train], flag[train] = np.where(differs, said, names[rivals]), differs
-    return assay.assign(**{SUGGESTION: pd.Series(suggestion, index=assay.index, dtype="str"), FLAG: flag})
+    suggested = pd.Series(suggestion, index=assay.index, dtype="str")
+    return assay.assign(**{SUGGESTION: suggested}).assign(**{FLAG: flag})
 
 
 def _percentile(values: np.ndarray, low: bool) -> np.ndarray:
