@@ -64,13 +64,23 @@ def test_what_is_said_twice_counts_once(tmp_path: Path) -> None:
     assert read(tmp_path, "id,label\nt-1,neg\n", "round_2_eva.csv") == [("t-1", "eva", 0.0)], "people may disagree"
 
 
+def test_rows_that_nobody_has_labelled_yet_are_counted_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    half = "id,text,label\nt-1,one,pos\nt-2,two,\n7,three,  \n,,\n"
+    with caplog.at_level("INFO", "datassay"):
+        assert read(tmp_path, half) == [("t-1", "annotator", 1.0)]
+    assert caplog.messages == [f"{tmp_path / 'round_1.csv'}: 1 answers, left out: 3 rows without a label"]
+    assert faults(tmp_path, "id,label\nt-1,\nt-2,\n") == [" no answers in it (2 rows without a label), take it away"]
+    assert faults(tmp_path, "id,label\nt-1,\n,pos\n") == ["3: no id"], "a label without an id is a fault"
+
+
 def test_every_fault_of_a_csv_is_named(tmp_path: Path) -> None:
     content = b"id,label\nt-9,pos\nt-1,poss\nt-1\nt-2,\nt-3,neg\n,pos\nt-1,neg\nt-2,p\xe9s\nt-1,pos\nt-2,pos\nt-2,neg\n"
     assert faults(tmp_path, content) == [
         "2: id 't-9' is not in the data set, did you mean 't-3'?",
         "3: label 'poss' is none of the classes, did you mean 'pos'?",
         "4: 1 fields, the header has 2",
-        "5: no label, give one or remove the answer",
         "6: id 't-3' is not in the pool but in train, its label is known",
         "7: no id",
         "9: byte 0xE9 is not UTF-8, save the file as UTF-8",

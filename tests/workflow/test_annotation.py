@@ -117,7 +117,6 @@ def test_a_bad_file_changes_nothing_and_names_every_fault(project):
         f"{where}:2: id 'nobody' is not in the data set",
         f"{where}:3: id '{train}' is not in the pool but in train, its label is known",
         f"{where}:4: label 'txt' is none of the classes, did you mean 'text'?",
-        f"{where}:5: no label, give one or remove the answer",
         f"{where}:7: label 'files' of '{ids[2]}' by 'annotator', who said 'text' in line 6: keep one of the two",
     ]
     assert states(project) == before

@@ -16,8 +16,8 @@ _MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 def read(content: bytes) -> Found:
     """Read the answers of a csv file, UTF-8 with or without byte order mark, any line ends.
 
-    Columns id (or example_id), label and, where there is one, annotator; others are left out. A file with columns
-    Input.id0, Input.id1, ... holds the results of MTurk.
+    Columns id (or example_id), label and, where there is one, annotator; others are left out. Rows without a label
+    are skipped. A file with columns Input.id0, Input.id1, ... holds the results of MTurk.
     """
     if (kind := _MARKS.get(content[:2])) is not None:
         return Found.fault(f"is {kind}, save it as UTF-8 (spreadsheets: 'CSV UTF-8')")
@@ -74,7 +74,10 @@ def _row_reader(header: list[str], found: Found) -> "mturk.RowReader | None":
         return None
 
     def read_row(line: int, row: Sequence[str], found: Found) -> None:
+        if not row[label].strip():
+            return found.skip("rows without a label")
         who = row[annotator].strip() if annotator is not None else ""
         found.answers.append(Answer(f":{line}", row[example], row[label], who))
+        return None
 
     return read_row
