@@ -259,3 +259,27 @@ def test_names_of_files_say_round_and_annotator(tmp_path: Path) -> None:
 
 def test_ids_that_are_numbers_have_no_look_alikes(tmp_path: Path) -> None:
     assert faults(tmp_path, "id,label\n77,pos\n") == ["2: id '77' is not in the data set"]
+
+
+def test_an_id_that_lost_its_zeros_in_a_spreadsheet_is_asked_about(tmp_path: Path) -> None:
+    numbered = Asked({"0512": "pool", "0000": "pool", "0007": "pool", "99": "pool"}, NAMES)
+    assert faults(tmp_path, "id,label\n512,pos\n0,pos\n 7,pos\n0099,pos\n513,pos\n", asked=numbered) == [
+        "2: id '512' is not in the data set, did you mean '0512'?",
+        "3: id '0' is not in the data set, did you mean '0000'?",
+        "4: id ' 7' is not in the data set, did you mean '0007'?",
+        "5: id '0099' is not in the data set, did you mean '99'?",
+        "6: id '513' is not in the data set",
+    ]
+    many = Asked({f"{number:05d}": "pool" for number in range(6000)}, NAMES)
+    assert faults(tmp_path, "id,label\n5999,pos\n", asked=many) == [
+        "2: id '5999' is not in the data set, did you mean '05999'?"
+    ]
+
+
+def test_a_label_in_another_case_is_asked_about(tmp_path: Path) -> None:
+    named = Asked(ASKED.splits, ["technical", "billing", "p", "q"])
+    assert faults(tmp_path, "id,label\nt-1,TECHNICAL\nt-2,Technical\n7,P\n", asked=named) == [
+        "2: label 'TECHNICAL' is none of the classes, did you mean 'technical'?",
+        "3: label 'Technical' is none of the classes, did you mean 'technical'?",
+        "4: label 'P' is none of the classes, did you mean 'p'?",
+    ]

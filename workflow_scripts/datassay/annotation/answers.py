@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,11 @@ class Asked:
 
     splits: dict[str, str]
     label_names: Sequence[str]
+
+    @cached_property
+    def without_zeros(self) -> dict[str, str]:
+        """Id without leading zeros, which spreadsheets take off -> the id."""
+        return {example.lstrip("0"): example for example in self.splits}
 
 
 @dataclass(frozen=True)
@@ -117,12 +123,19 @@ def _known_id(text: str, asked: Asked) -> tuple[str, str | None]:
     if not example.strip():
         return example, "no id"
     if example not in asked.splits:
-        few = len(asked.splits) <= MOST_HINTED and not example.isdecimal()  # numbers are alike and say nothing
-        hint = did_you_mean(example, asked.splits) if few else ""
-        return example, f"id {shown(example)} is not in the data set{hint if 'did you mean' in hint else ''}"
+        return example, f"id {shown(example)} is not in the data set{_similar_id(example, asked)}"
     if asked.splits[example] != POOL:
         return example, f"id {shown(example)} is not in the pool but in {asked.splits[example]}, its label is known"
     return example, None
+
+
+def _similar_id(example: str, asked: Asked) -> str:
+    """Return the question whether another id is meant, "" where none is similar."""
+    if (padded := asked.without_zeros.get(example.strip().lstrip("0"))) is not None:
+        return f", did you mean {shown(padded)}?"
+    few = len(asked.splits) <= MOST_HINTED and not example.isdecimal()  # numbers are alike and say nothing
+    hint = did_you_mean(example, asked.splits) if few else ""
+    return hint if "did you mean" in hint else ""
 
 
 def _known_label(label: Any, names: Sequence[str]) -> tuple[float, str | None]:
@@ -135,7 +148,9 @@ def _known_label(label: Any, names: Sequence[str]) -> tuple[float, str | None]:
         return number, None if np.isfinite(number) else f"label {shown(text)}, allowed: a finite number"
     if text in names:
         return float(list(names).index(text)), None
-    return np.nan, f"label {shown(text)} is none of the classes{did_you_mean(text, names)}"
+    in_other_case = [name for name in names if name.casefold() == text.casefold()]
+    hint = f", did you mean {shown(in_other_case[0])}?" if in_other_case else did_you_mean(text, names)
+    return np.nan, f"label {shown(text)} is none of the classes{hint}"
 
 
 def _conflict(answer: _Checked, other: _Checked, place: str) -> Fault:
