@@ -13,6 +13,7 @@ from datassay.annotation.answers import Asked, read_answers
 from datassay.annotation.exports import readable_batch, save_exports, save_images
 from datassay.annotation.merging import gather, labels_of, merged, named_labels
 from datassay.annotation.progress import Setting, follow_round, known_truth
+from datassay.annotation.rounds import tell_next_step
 from datassay.annotation.selection import Recorded, choose_batch
 from datassay.annotation.summary import budget_table, round_table
 from datassay.checkpoints import Checkpoints
@@ -143,6 +144,18 @@ def test_the_csv_comes_back_with_its_ids(round_one) -> None:
     answers = read_answers(folder / "round_4.csv", asked(examples))
     assert answers["example_id"].tolist() == table["id"].tolist()
     assert [NAMES[int(v)] for v in answers["value"]] == table["suggested_label"].tolist()
+
+
+def test_a_batch_says_where_its_answers_go(caplog) -> None:
+    with caplog.at_level("INFO", "datassay"):
+        for rows in (30, 1, 0):
+            tell_next_step(rows, "results/tweets/annotation/round_2/batch.csv", "tweets", 2)
+    where = "results/tweets/annotation/round_2/batch.csv; put the answers into resources/annotations/tweets/round_2.csv"
+    assert caplog.messages == [
+        f"30 rows to label: {where}",
+        f"1 row to label: {where}",
+        "nothing to label: every row of the pool has a label or is left out by a filter",
+    ]
 
 
 def test_the_tasks_of_label_studio_come_back_as_an_export(round_one) -> None:

@@ -24,6 +24,7 @@ def first_round(tmp_path_factory):
     project.configure("annotation")
     done = project.snakemake("annotate")
     assert done.returncode == 0, done.stdout
+    project.screen = done.stdout
     return project
 
 
@@ -66,6 +67,9 @@ def test_batches_are_of_the_pool_and_in_every_form(first_round):
     for name, content in (("sentences", "text"), ("digits", "image")):
         folder = first_round.folder / f"results/{name}/annotation/round_1"
         batch = pd.read_csv(folder / "batch.csv")
+        home = f"results/{name}/annotation/round_1/batch.csv"
+        step = f"8 rows to label: {home}; put the answers into resources/annotations/{name}/round_1.csv"
+        assert first_round.screen.count(step) == 1
         source = pd.read_parquet(folder.parent / "source.parquet").set_index("example_id")
         assert len(batch) == 8 and (source.loc[batch["id"], "split"] == "pool").all() and content in batch
         assert len(json.loads((folder / "label_studio.json").read_text())) == 8
@@ -90,6 +94,10 @@ def test_answers_re_run_what_learns_from_labels_and_nothing_else(project):
     assert done.returncode == 0, done.stdout
     examples = pd.read_parquet(project.folder / "results/sentences/examples.parquet").set_index("example_id")
     assert (examples.loc[ids, "split"] == "train").all() and examples.loc[ids, "is_noisy"].sum() == 1
+    step = (
+        f"8 rows to label: {HOME}/round_2/batch.csv; put the answers into resources/annotations/sentences/round_2.csv"
+    )
+    assert done.stdout.count(step) == 1
     second = pd.read_csv(project.folder / HOME / "round_2/batch.csv")
     assert len(second) == 8 and not set(second["id"]) & set(ids)
     progress = pd.read_csv(project.folder / HOME / "progress.csv")

@@ -1,7 +1,10 @@
 """Which files hold answers, and to which round each belongs: its name says it."""
 
+import logging
 import re
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "resources/annotations/{dataset}"
 UNNAMED = "annotator"
@@ -30,6 +33,20 @@ def rounds_of(folder: Path) -> dict[str, int]:
 def next_round(folder: Path) -> int:
     """Return the number of the round that is to be labelled next: 1 where nothing came back yet."""
     return 1 + max(rounds_of(folder).values(), default=0)
+
+
+def tell_next_step(rows: int, batch: str, dataset: str, number: int) -> None:
+    """Log what people do with the batch of a round: how many rows it has, and which file takes the answers."""
+    if rows:
+        answers = answer_folder(dataset) / f"round_{number}.csv"
+        logger.info("%s to label: %s; put the answers into %s", counted(rows, "row"), batch, answers)
+    else:
+        logger.info("nothing to label: every row of the pool has a label or is left out by a filter")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 row", "2 rows", ..."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def annotator_of(name: str) -> str:
