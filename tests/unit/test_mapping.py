@@ -1,5 +1,6 @@
 """Maps: what is near stays near, equal calls give equal coordinates, and nothing is too small or too uniform."""
 
+import itertools
 import logging
 from pathlib import Path
 
@@ -101,11 +102,16 @@ def test_a_line_has_no_second_component() -> None:
     assert (xy[:, 1] == 0).all()
 
 
-def test_progress_is_told(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("apart", "steps"), [(0, [300]), (6, [100, 200, 300]), (11, [50, 100, 150, 200, 250, 300])])
+def test_progress_is_told_every_ten_seconds_and_at_the_end(
+    apart: int, steps: list[int], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("datassay.mapping.monotonic", lambda: apart * next(clock))
     with caplog.at_level(logging.INFO, logger="datassay.mapping"):
-        lay_out(clusters(40)[0], perplexity=5, iterations=150)
+        lay_out(clusters(40)[0], perplexity=5, iterations=300)
     told = [record.message.split(",")[0] for record in caplog.records]
-    assert told == ["map: 40 rows", "map: 50/150 steps", "map: 100/150 steps", "map: 150/150 steps"]
+    assert told == ["map: 40 rows", *(f"map: {step}/300 steps" for step in steps)]
 
 
 @pytest.mark.parametrize(

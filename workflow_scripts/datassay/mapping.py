@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from time import monotonic
 
 import numpy as np
 
@@ -14,6 +15,7 @@ logger = logging.getLogger(__name__)
 FEWEST = 8  # rows; fewer are laid out by their principal components
 PIECE = 4096  # rows turned to float64 at a time
 START = 1e-4  # standard deviation of the first coordinate before the first step
+QUIET = 10  # seconds between two lines about the steps
 COARSE = 2  # width of the grid's cells in the first two thirds of the steps, in units of the map; 1 in the last third
 
 
@@ -66,9 +68,14 @@ def _tsne(
     shifts = generator(seed, "map").standard_normal(start.shape) * START / 100
     start = shifts * 100 if spread == 0 else start * (START / spread) + shifts
 
+    told = monotonic()
+
     def progress(first: int) -> Callable[[int, float, object], bool]:
         def tell(iteration: int, divergence: float, _: object) -> bool:
-            logger.info("map: %d/%d steps, divergence %.3f", first + iteration, iterations, divergence)
+            nonlocal told
+            if first + iteration < iterations and monotonic() - told >= QUIET:
+                told = monotonic()
+                _tell(first + iteration, iterations, divergence)
             return False
 
         return tell
@@ -82,7 +89,12 @@ def _tsne(
     layout.optimize(early, exaggeration=12, momentum=0.5, callbacks=progress(0), **coarse)
     layout.optimize(early, momentum=0.8, callbacks=progress(early), **coarse)
     layout.optimize(iterations - 2 * early, momentum=0.8, inplace=True, callbacks=progress(2 * early))
+    _tell(iterations, iterations, layout.kl_divergence)
     return np.asarray(layout, dtype=np.float32)
+
+
+def _tell(step: int, steps: int, divergence: float) -> None:
+    logger.info("map: %d/%d steps, divergence %.3f", step, steps, divergence)
 
 
 def _principal_components(points: np.ndarray) -> np.ndarray:
