@@ -113,6 +113,30 @@ def test_figures_draw_every_detector_that_states_an_end():
     assert any("Nothing to draw" in text for text in texts(nothing))
 
 
+def test_one_data_set_is_drawn_as_bars_in_the_order_of_the_names():
+    detection, followed = tables()
+    pair = ("one", "head")
+    table = compare_detectors({pair: detection[pair]}, {pair: followed[pair]})
+    figure = detectors_figure(table)
+    names = [tick.get_text().replace(" ", "_") for tick in figure.axes[0].get_yticklabels()]
+    known = table[table["dataset"] == "one"].set_index("detector")
+    assert set(names) == {"knn_shapley", "aum", "forgetting", "entropy", "random_orders"}
+    assert figure.texts[0].get_text() == "one: detectors of wrong labels"
+    for axes, column, scale in zip(
+        figure.axes, ("auroc", "average_precision", "ridge_gain", "knn_gain"), (1, 1, 100, 100), strict=True
+    ):
+        lengths = [bar.get_width() for bar in axes.patches]
+        np.testing.assert_allclose(lengths, known[column].reindex(names).fillna(0) * scale)
+        assert not axes.images and axes.get_ylim()[0] > axes.get_ylim()[1], "the first name is on top"
+    assert (np.diff([bar.get_width() for bar in figure.axes[0].patches]) <= 0).all()
+
+
+def test_one_data_set_without_known_noise_shows_its_gains():
+    _, followed = tables()
+    figure = detectors_figure(compare_detectors({}, {("one", "head"): followed["one", "head"]}))
+    assert [axes.get_title("left") for axes in figure.axes] == ["gain, ridge", "gain, K-NN"]
+
+
 def test_curves_without_test_rows_say_so_in_table_and_figure():
     detection, followed = tables()
     nothing = followed["one", "head"][:0]

@@ -15,6 +15,7 @@ from datassay.reporting.style import (
     LIGHT,
     RED,
     heading,
+    label_bars,
     new_figure,
     printable,
     readable,
@@ -41,6 +42,7 @@ def detectors_figure(table: "pd.DataFrame") -> "Figure":
     """Draw every detector of every data set as a table with shaded cells, best mean AUROC on top.
 
     table: as `compare_detectors` returns. Detectors that state no end for wrong labels are left out and counted.
+    One data set with one model is drawn as bars.
     """
     if not len(table):
         raise NotApplicable("no label is known to be wrong, and no removal curve was followed")
@@ -54,11 +56,12 @@ def detectors_figure(table: "pd.DataFrame") -> "Figure":
     pairs = list(dict.fromkeys(zip(single["dataset"], single["model"], strict=True)))
     models = single.groupby("dataset")["model"].nunique()
     names = [pair[0] if models[pair[0]] == 1 else f"{pair[0]}, {pair[1]}" for pair in pairs]
-    mean = ["mean"] if len(pairs) > 1 else []
-    width = 2.4 + sum(0.25 + 0.47 * (len(names) + len(mean)) for _ in blocks)
+    one = len(pairs) == 1
+    mean = [] if one else ["mean"]
+    width = 2.4 + len(blocks) * (1.9 if one else 0.25 + 0.47 * (len(names) + 1))
     hidden = table.loc[table["orientation"] == NONE_STATED, "detector"].nunique()
     figure = new_figure(
-        max(width, 9.0), 2.6 + 0.235 * len(order), "Detectors of wrong labels",
+        max(width, 9.0), 2.6 + 0.235 * len(order), heading("detectors of wrong labels", names[0] if one else ""),
         "AUROC and average precision for labels known to be wrong; gain: mean test accuracy while the most suspicious "
         "half of the train rows is removed, less that of removing at random, in points."
         + f" In the table only: {hidden} that state no end for wrong labels." * bool(hidden),
@@ -67,8 +70,10 @@ def detectors_figure(table: "pd.DataFrame") -> "Figure":
     for axes, (column, title) in zip(panels, blocks.items(), strict=True):
         cells = single.pivot_table(index="detector", columns=["dataset", "model"], values=column, dropna=False)
         values = cells.reindex(index=order, columns=pairs).to_numpy(dtype=float)
-        if mean:
-            values = np.column_stack([values, overall.loc[order, column].to_numpy(dtype=float)])
+        if one:
+            _bars(axes, values[:, 0], column, title, list(overall.loc[order, "family"]), _chance(single, column))
+            continue
+        values = np.column_stack([values, overall.loc[order, column].to_numpy(dtype=float)])
         _cells(axes, values, column, title, [*names, *mean])
     panels[0].set_yticks(np.arange(len(order)), [readable(name) for name in order])
     for tick, name in zip(panels[0].get_yticklabels(), order, strict=True):
@@ -85,7 +90,7 @@ def _cells(axes: "Axes", values: np.ndarray, column: str, title: str, names: lis
     for row, column_number in np.ndindex(*shown.shape):
         value = shown[row, column_number]
         if np.isfinite(value):
-            text = f"{value:+.1f}" if gain else f"{value:.2f}".replace("0.", ".", 1)
+            text = _number(values[row, column_number], gain=gain)
             strong = abs(value) > 0.75 * largest if gain else value > 0.7
             axes.text(column_number, row, text, ha="center", va="center", size=7, color="white" if strong else BLACK)
     axes.set_xticks(np.arange(len(names)), [printable(name, 22) for name in names], rotation=60, ha="right")
@@ -93,6 +98,32 @@ def _cells(axes: "Axes", values: np.ndarray, column: str, title: str, names: lis
     axes.grid(False)
     if names[-1] == "mean":
         axes.axvline(len(names) - 1.5, color="white", linewidth=3)
+
+
+def _chance(table: "pd.DataFrame", column: str) -> float:
+    if column == "average_precision":
+        return float((table["n_noisy"] / table["n"]).max())
+    return 0.5 if column == "auroc" else 0.0
+
+
+def _bars(axes: "Axes", values: np.ndarray, column: str, title: str, families: list[str], chance: float) -> None:
+    """Draw one data set's numbers as a bar each, first on top, with the number at its end, and a line at chance."""
+    gain = column.endswith("_gain")
+    shown = np.nan_to_num(values * 100 if gain else values)
+    axes.barh(np.arange(len(shown)), shown, color=[FAMILIES.get(family, GREY) for family in families], height=0.72)
+    low, high = (min(shown.min(), 0.0), max(shown.max(), 0.0)) if gain else (0.0, 1.0)
+    span = high - low or 1.0
+    texts = ["" if np.isnan(value) else _number(value, gain=gain) for value in values]
+    label_bars(axes, np.maximum(shown, 0.0).tolist(), texts, 0.02 * span)
+    axes.set(title=title, xlim=(low - 0.03 * span, high + 0.3 * span), ylim=(len(shown) - 0.4, -0.6))
+    axes.set_xlabel("points; line: random" if gain else "line: chance")
+    axes.axvline(chance, color=BLACK, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.locator_params(axis="x", nbins=4)
+    axes.grid(False, axis="y")
+
+
+def _number(value: float, *, gain: bool) -> str:
+    return f"{value * 100:+.1f}" if gain else f"{value:.2f}".replace("0.", ".", 1)
 
 
 @themed
