@@ -1,6 +1,7 @@
 """Figures: they build from awkward tables without a warning, say what they show, and are reproducible to the byte."""
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 
@@ -74,6 +75,19 @@ def png(rng: np.random.Generator, side: int) -> bytes:
     return file.getvalue()
 
 
+def cells_of(figure) -> np.ndarray:
+    """Return the colours of the heat map, red, green and blue of each cell."""
+    image = figure.axes[0].images[0]
+    return np.ma.getdata(image.to_rgba(image.get_array()))[..., :3]
+
+
+def gains(gain: float, strategies: int = 1) -> pd.DataFrame:
+    """A comparison in which strategies beat random by the same gain."""
+    cells = [("random", 0.7), *((f"strategy_{i}", 0.7 + gain) for i in range(strategies))]
+    runs = [(s, 0.5, seed, 50, level + seed / 100) for s, level in cells for seed in range(2)]
+    return compare(pd.DataFrame(runs, columns=["strategy", "ratio", "seed", "n_kept", "accuracy"]))
+
+
 def pruning(strategies: int) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     cells = [(s, r) for s in ["random", *(f"strategy_{i}" for i in range(strategies))] for r in (0.2, 0.5, 0.8)]
@@ -118,6 +132,7 @@ FIGURES = {
     "value_histogram": lambda: reporting.value_histogram(TABLE, WRONG, GUIDE, name="trec"),
     "pruning_4": lambda: reporting.pruning_curves(compare(pruning(4)), name="trec"),
     "pruning_17": lambda: reporting.pruning_curves(compare(pruning(17)), name="trec"),
+    "comparison_1": lambda: reporting.pruning_comparison(compare(pruning(1)), name="trec"),
     "comparison_4": lambda: reporting.pruning_comparison(compare(pruning(4)), name="trec"),
     "comparison_17": lambda: reporting.pruning_comparison(compare(pruning(17)), name="trec"),
     "training_curves": lambda: reporting.training_curves(metrics(), name="trec"),
@@ -150,6 +165,42 @@ def test_correlation_orders_and_names_constant_columns() -> None:
     values = np.asarray(shown.collections[0].get_array()).reshape(5, 5)
     expected = table["variability"].rank().corr(table["avg_conf"].rank()) * 100
     assert values[names.index("variability"), names.index("avg conf")] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("strategies", [1, 2, 3])
+def test_axis_labels_of_a_small_comparison_stay_off_its_subtitle(strategies: int) -> None:
+    figure = reporting.pruning_comparison(compare(pruning(strategies)), name="trec")
+    figure.draw_without_rendering()
+    subtitle = figure.texts[1].get_window_extent()
+    labels = [axis.label.get_window_extent() for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    assert not any(label.overlaps(subtitle) for label in labels)
+    assert "best mean rank on top" in " ".join(figure.texts[1].get_text().lower().split())
+
+
+def test_colours_of_small_differences_are_pale_and_those_of_large_ones_full() -> None:
+    small, large = (cells_of(reporting.pruning_comparison(gains(gain))).reshape(-1, 3)[0] for gain in (0.008, 0.08))
+    assert small.min() > 0.8 and large.min() < 0.05
+
+
+def test_a_data_card_counts_every_row() -> None:
+    table = examples(3, image=False)
+    table.loc[:9, "split"], table.loc[:4, "label"], table.loc[10:12, "split"] = "pool", -1, "probe"
+    figure = reporting.data_card(table, {"name": "pets", "label_names": ["a", "b", "c"]})
+    figure.draw_without_rendering()
+    parts = re.search(r"60 texts in 3 classes \((.*)\)", figure.texts[1].get_text())[1].split(", ")
+    assert sum(int(part.split()[0]) for part in parts) == 60 and parts[-2:] == ["10 pool", "3 probe"]
+    assert "pool" in [text.get_text() for text in figure.subfigs[0].legends[0].get_texts()]
+    balance = figure.subfigs[0].axes[0]
+    assert sum(bar.get_width() for bar in balance.patches) == 60 - 5 - 3, "unlabelled rows and probes are no class"
+
+
+@pytest.mark.parametrize("longest", [1, 2, 9, 300])
+def test_word_counts_are_whole_numbers(longest: int) -> None:
+    table = examples(2, image=False).assign(text=["word " * (1 + i % longest) for i in range(60)])
+    figure = reporting.data_card(table, {"name": "pets", "label_names": ["a", "b"]})
+    figure.draw_without_rendering()
+    ticks = figure.subfigs[0].axes[1].get_xticks()
+    assert len(ticks) and (ticks == np.round(ticks)).all()
 
 
 @pytest.mark.parametrize("image", [False, True])
@@ -197,6 +248,9 @@ def test_colours_of_a_verdict() -> None:
         (lambda: reporting.distributions(pd.DataFrame({"text": ["x"]})), "no measure or value"),
         (lambda: reporting.correlation(pd.DataFrame({"flat": [1.0, 1.0]}), GUIDE), "needs two columns"),
         (lambda: reporting.detection(reporting.score_detection(measures()[0], [0] * 200, GUIDE)), "known to be right"),
+        (lambda: reporting.detection(reporting.score_detection(measures()[0], [np.nan] * 200, GUIDE)), "set `noise` of the data set"),
+        (lambda: reporting.detection(reporting.score_detection(measures()[0], [np.nan] * 200, GUIDE)), "`columns.true_label`"),
+        (lambda: reporting.detection(reporting.score_detection(measures()[0][[]], measures()[1], GUIDE)), "no measure or value has a number"),
         (lambda: reporting.value_histogram(pd.DataFrame({"text": ["x"]})), "no data values"),
         (lambda: reporting.pruning_curves(compare(pruning(1).tail(3))), "no pruned model"),
         (lambda: reporting.pruning_curves(compare(pruning(2).assign(accuracy=np.nan))), "no labelled test"),

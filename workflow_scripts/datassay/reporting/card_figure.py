@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+PARTS = SPLITS | {"pool": GREY}
 MOST_CLASSES = 20  # bars drawn; the rest are added up
 MOST_IMAGES = 2_000  # images opened for the size distribution
 
@@ -48,7 +49,7 @@ def data_card(examples: "pd.DataFrame", card: Mapping[str, Any], *, seed: int = 
     left, right = upper.subplots(1, 2)
     _class_balance(left, examples, names, card) if names else _label_distribution(left, examples)
     (_image_sizes if kind == "image" else _text_lengths)(right, examples)
-    upper.legend(handles=_split_handles(examples), loc="outside upper right", ncols=4, handlelength=1.2)
+    upper.legend(handles=_split_handles(examples), loc="outside upper right", ncols=len(PARTS), handlelength=1.2)
     draw = _image_examples if kind == "image" else _text_examples
     noise = " (red: known to be wrong)" if _noisy(examples).any() else ""
     lower.suptitle(f"Examples by given label{noise}", x=0.012, ha="left", size=10.5, weight="bold")
@@ -63,7 +64,8 @@ def _about(examples: "pd.DataFrame", names: Sequence[str], card: Mapping[str, An
         "regression": f"with labels from {known.min():g} to {known.max():g}",
         "multiple_choice": f"with {len(names)} options each",
     }.get(card.get("task", ""), f"in {len(names)} {'classes' if len(names) != 1 else 'class'}")
-    splits = ", ".join(f"{counts[s]:,} {s}" for s in SPLITS if s in counts)
+    order = [*PARTS, *sorted(set(counts.index) - set(PARTS))]
+    splits = ", ".join(f"{counts[s]:,} {s}" for s in order if s in counts)
     kinds = f"{len(examples):,} {kind}{'s' if len(examples) != 1 else ''}"
     about = f"{kinds} {about} ({splits})."
     train = examples[examples["split"] == "train"]
@@ -98,7 +100,7 @@ def _class_balance(axes: "Axes", examples: "pd.DataFrame", names: Sequence[str],
         counts = counts.loc[kept].reset_index(drop=True)
         counts.loc[len(counts)] = rest
     start = np.zeros(len(counts))
-    for split, colour in SPLITS.items():
+    for split, colour in PARTS.items():
         if split in counts:
             axes.barh(np.arange(len(counts)), counts[split], left=start, color=colour, height=0.75)
             start += counts[split].to_numpy()
@@ -115,13 +117,13 @@ def _split_handles(examples: "pd.DataFrame") -> list[Any]:
     from matplotlib.patches import Patch
 
     there = set(examples["split"])
-    return [Patch(color=colour, label=split) for split, colour in SPLITS.items() if split in there]
+    return [Patch(color=colour, label=split) for split, colour in PARTS.items() if split in there]
 
 
 def _stacked(axes: "Axes", values: np.ndarray, splits: "pd.Series", bins: np.ndarray) -> None:
-    there = [s for s in SPLITS if (splits == s).any()]
+    there = [s for s in PARTS if (splits == s).any()]
     groups = [values[(splits == s).to_numpy()] for s in there]
-    axes.hist(groups, bins=bins.tolist(), stacked=True, color=[SPLITS[s] for s in there])
+    axes.hist(groups, bins=bins.tolist(), stacked=True, color=[PARTS[s] for s in there])
 
 
 def _text_lengths(axes: "Axes", examples: "pd.DataFrame") -> None:
@@ -136,6 +138,14 @@ def _text_lengths(axes: "Axes", examples: "pd.DataFrame") -> None:
     axes.set_title(f"Text length: median {np.median(count):.0f}, longest {count.max():,.0f} words")
     axes.set(xlabel="words" + (f" (last bar: {longest:.0f} or more)" if count.max() > longest else ""))
     axes.set_ylabel("examples")
+    _whole_numbers(axes)
+
+
+def _whole_numbers(axes: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
 def _image_sizes(axes: "Axes", examples: "pd.DataFrame") -> None:

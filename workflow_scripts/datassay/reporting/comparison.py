@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SATURATED = 85  # percentile of the differences at which the colours end
+LEAST = 0.05  # where the colours end at the least, so that a tiny difference stays pale
 EMPTY = "#F3F4F6"
 ROW, COLUMN = 0.36, 0.72  # inches of a cell
 
@@ -56,7 +57,7 @@ def pruning_comparison(comparison: "pd.DataFrame", metric: str = "accuracy", *, 
     cells.set_yticks(range(len(strategies)), [readable(strategy) for strategy in strategies])
     for label, strategy in zip(cells.get_yticklabels(), strategies, strict=True):
         label.set_fontweight("bold" if strategy in (RANDOM, BALANCED) else "normal")
-    cells.set_ylabel("strategy, best mean rank on top")
+    cells.set_ylabel("strategy")
     cells.set_ylim(len(strategies) - 0.5, -0.5)
     return figure
 
@@ -68,8 +69,9 @@ def _subtitle(rows: "pd.DataFrame", full: "pd.DataFrame", metric: str, ratios: l
     over = f"{len(ratios)} ratio{'s' * (len(ratios) > 1)}"
     return (
         f"{rows['split'].iloc[0].capitalize()} {metric} minus that of a random choice of as many rows "
-        f"({several if seeds > 1 else 'one seed'}); random itself: its level.{level} Right: mean rank over {over}, "
-        "line: lowest to highest rank, cells won, and the sign-flip test over all cells."
+        f"({several if seeds > 1 else 'one seed'}); random itself: its level.{level} "
+        f"Best mean rank on top. Right: mean rank over {over}, line: lowest to highest rank, cells won, and the "
+        "sign-flip test over all cells."
     )
 
 
@@ -82,7 +84,7 @@ def _heat_map(
     grid = pruned.pivot(index="strategy", columns="ratio", values="minus_random")
     differences = grid.reindex(index=strategies, columns=ratios).to_numpy(np.float64)
     others = np.abs(differences[[s != RANDOM for s in strategies]])
-    limit = max(float(np.nanpercentile(others, SATURATED)) if np.isfinite(others).any() else 0.0, 1e-3)
+    limit = max(float(np.nanpercentile(others, SATURATED)) if np.isfinite(others).any() else 0.0, LEAST)
     colours = LinearSegmentedColormap.from_list("against_random", [RED, "white", BLUE])
     axes.set_facecolor(EMPTY)  # shows where there is no cell
     shown = differences.copy()
@@ -96,7 +98,7 @@ def _heat_map(
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(
         image, ax=axes, location="bottom", fraction=0.05, aspect=40, pad=0.02, extend="both",
-        format=FuncFormatter(lambda value, _: _signed(value)),
+        ticks=(-limit, 0, limit), format=FuncFormatter(lambda value, _: _signed(value)),
     )  # fmt: skip
     bar.outline.set_visible(False)
     bar.set_label("worse than random < 0 < better than random")

@@ -18,11 +18,17 @@ from datassay.reporting.style import (
     readable,
     themed,
 )
+from datassay.reporting.tables import NOTHING_KNOWN
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+HOW_TO_KNOW = (
+    "set `noise` of the data set to give some train rows wrong labels on purpose, or `columns.true_label` where the "
+    "right labels are known"
+)
 
 
 @themed
@@ -143,7 +149,8 @@ def detection(table: "pd.DataFrame", *, name: str = "") -> "Figure":
     table: as `score_detection` returns it.
     """
     if not len(table):
-        raise NotApplicable(table.attrs.get("reason", "no label is known to be right or wrong"))
+        reason = table.attrs.get("reason", "no measure or value has a number for both right and wrong labels")
+        raise NotApplicable(f"{reason}: {HOW_TO_KNOW}" if reason == NOTHING_KNOWN else reason)
     table = table.sort_values(["auroc", "average_precision"], ascending=True, ignore_index=True)
     share = table["n_noisy"].max() / table["n"].max()
     stated = table["orientation"].isin(["low", "high"])

@@ -19,6 +19,7 @@ DETECTION_COLUMNS = (
     "column", "family", "orientation", "auroc", "average_precision", "precision_at_noise", "n", "n_noisy"
 )  # fmt: skip
 NONE_STATED = "none stated"
+NOTHING_KNOWN = "no label is known to be right or wrong"
 
 
 def join_assay(
@@ -91,7 +92,7 @@ def score_detection(assay: "pd.DataFrame", is_noisy: np.ndarray, orientation: Gu
     if not 0 < share < 1:
         table = pd.DataFrame(columns=list(DETECTION_COLUMNS))
         table.attrs["reason"] = (
-            "no label is known to be right or wrong" if np.isnan(share)
+            NOTHING_KNOWN if np.isnan(share)
             else f"every label is known to be {'wrong' if share else 'right'}, nothing to tell apart"
         )  # fmt: skip
         return table
