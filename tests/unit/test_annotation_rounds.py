@@ -335,3 +335,48 @@ def test_tables_and_figures_of_the_rounds(tmp_path) -> None:
     empty = round_table(answers[:0], nothing, NAMES, numbers=False)
     storage.save_csv(tmp_path / "rounds.csv", empty)
     assert list(storage.read_csv(tmp_path / "rounds.csv"))[:2] == ["round", "examples"]
+
+
+def budget_of(*rows: tuple) -> pd.DataFrame:
+    """A table of progress; rows: round, arm, n_labelled, mean, std."""
+    table = pd.DataFrame(rows, columns=["round", "arm", "n_labelled", "mean", "std"])
+    return table.assign(metric="accuracy", split="test")
+
+
+def test_progress_names_only_what_was_followed_and_ends_at_1() -> None:
+    arms = ("annotated", "annotated_true", "random", "uncertainty")
+    start = [(0, arm, 0, 0.9, 0.05) for arm in arms]
+    (unknown,) = reporting.annotation_progress(budget_of(*start, (1, "annotated", 6, 1.0, 0.05))).axes
+    assert len(unknown.containers) == 1 and unknown.get_legend() is None
+    assert unknown.get_ylim()[1] == 1 and unknown.get_ylim()[0] < 0.85
+    (known,) = reporting.annotation_progress(budget_of(*start, *[(1, arm, 6, 0.01, 0.05) for arm in arms])).axes
+    assert len(known.containers) == len(known.get_legend().get_texts()) == 4 and known.get_ylim()[0] == 0
+    (below,) = reporting.annotation_progress(budget_of(start[0], (1, "annotated", 6, -0.2, 0.05))).axes
+    assert below.get_ylim()[0] < -0.25, "a correlation may be negative"
+
+
+def test_agreement_of_one_annotator_is_a_sentence() -> None:
+    examples, _ = blobs()
+    anna, eva = answered(examples, 6), answered(examples, 9)[6:].assign(annotator="eva")
+
+    def drawn(*tables: pd.DataFrame) -> tuple[int, str]:
+        """Return the number of panels and all that is written on the figure."""
+        answers = gather(dict(zip("ab", tables, strict=False)), {"a": 1, "b": 1})
+        labels = labels_of(answers, CARD, None, None)
+        figure = reporting.annotation_agreement(round_table(answers, labels, NAMES, False), answers, labels, False)
+        written = [text.get_text() for part in (figure, *figure.axes) for text in part.texts]
+        return len(figure.axes), " ".join(written)
+
+    panels, text = drawn(anna)
+    assert panels == 1 and "agreement needs two annotators: 6 answers of 1 annotator" in text
+    panels, text = drawn(anna, eva)
+    assert panels == 1 and "agreement needs examples with two answers: 9 answers of 2 annotators" in text
+    panels, text = drawn(anna, anna.assign(annotator="eva"))
+    assert panels == 3 and "12 answers of 2 annotators on 6 examples, 6 of them answered more than once." in text
+
+
+def test_figures_count_one_round_as_one() -> None:
+    examples, _ = blobs()
+    labels = labels_of(gather({"a": answered(examples, 6)}, {"a": 1}), CARD, None, None)
+    figure = reporting.annotation_balance(labels, NAMES)
+    assert "6 examples in 1 round." in [text.get_text() for text in figure.texts]

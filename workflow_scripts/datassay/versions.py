@@ -41,7 +41,7 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "choose_batch": (1, ("annotation/selection.py",)),
     "export_batch": (1, ("annotation/exports.py",)),
     "follow_round": (1, ("annotation/progress.py", "training")),
-    "report_annotation": (1, ("annotation/summary.py", "reporting/annotation_figures.py")),
+    "report_annotation": (2, ("annotation/summary.py", "reporting/annotation_figures.py")),
     "build_esm": (1, ("transfer/jobs.py", "transfer/_pooled.py", "transfer/_sgd.py", "training")),
     "embed_target": (1, ("transfer/jobs.py", "transfer/_pooled.py", "transfer/logme.py")),
     "rank_sources": (1, ("transfer/ranking.py", "transfer/_kernels.py", "transfer/tables.py", "transfer/filters.py")),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datassay.annotation.rounds import counted
 from datassay.errors import NotApplicable
 from datassay.reporting.style import (
     BLACK,
@@ -44,28 +45,37 @@ CLASS_COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#8C6D1F", "#7A5195", GR
 def annotation_progress(budget: "pd.DataFrame", *, name: str = "") -> "Figure":
     """Draw a metric against the number of rows labelled, round by round, beside other ways of choosing.
 
-    budget: as `annotation.summary.budget_table` returns it.
+    budget: as `annotation.summary.budget_table` returns it. A way of choosing that stands in round 0 alone is left out:
+    all are one there, and the true labels that it needs are not known.
     """
     rounds = np.unique(budget["round"])
     if len(rounds) < 2:
         raise NotApplicable("no round came back yet")
     metric = f"{budget['split'].iloc[0]} {metric_name(budget['metric'].iloc[0])}"
-    compared = budget["arm"].nunique() > 1
+    followed = set(budget.loc[budget["n_labelled"] > 0, "arm"])
     text = "Retrained on the train rows and all that was labelled up to a round; bars: standard deviation over seeds."
     figure = new_figure(8.0, 4.9, heading("annotation progress", name), text)
     axes = figure.add_subplot()
     axes.margins(x=0.03)
     for arm, (title, colour) in ARMS.items():
         rows = budget[budget["arm"] == arm].sort_values("round")
-        if len(rows):
-            axes.errorbar(
+        if arm in followed:
+            line, _, _ = axes.errorbar(
                 rows["n_labelled"], rows["mean"], rows["std"].fillna(0), color=colour, label=title, zorder=3,
                 linestyle="--" if arm == "annotated_true" else "-", marker="o", markersize=5, capsize=3,
             )  # fmt: skip
+            line.set_clip_on(False)  # whole points at 1
     axes.set(xlabel="rows of the pool labelled", ylabel=metric)
-    if compared:
+    _within_the_metric(axes, budget["mean"])
+    if len(followed) > 1:
         axes.legend(loc="lower right")
     return figure
+
+
+def _within_the_metric(axes: "Axes", values: "pd.Series") -> None:
+    """Cut the margins of an axis at 1, which no metric of a data set exceeds, and at 0 where no value is below."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low if values.min() < 0 else max(low, 0), min(high, 1))
 
 
 @themed
@@ -74,7 +84,8 @@ def annotation_agreement(
 ) -> "Figure":
     """Draw how far people agree: Krippendorff's alpha per round, what examples are disputed, and every annotator.
 
-    rounds: as `annotation.summary.round_table` returns it; answers, labels: as merged.
+    rounds: as `annotation.summary.round_table` returns it; answers, labels: as merged. Where no example was answered by
+    two people the figure says so.
     """
     from datassay.annotation.aggregation import annotator_quality
 
@@ -82,10 +93,11 @@ def annotation_agreement(
         raise NotApplicable("no answer came back yet")
     people = annotator_quality(answers, labels, numbers)
     several = labels["n_answers"] > 1
-    text = (
-        f"{len(answers)} answers of {len(people)} annotators on {len(labels)} examples, "
-        f"{int(several.sum())} of them answered more than once."
-    )
+    text = f"{counted(len(answers), 'answer')} of {counted(len(people), 'annotator')}"
+    if not several.any():
+        needed = "two annotators" if len(people) == 1 else "examples with two answers"
+        raise NotApplicable(f"agreement needs {needed}: {text}")
+    text += f" on {counted(len(labels), 'example')}, {int(several.sum())} of them answered more than once."
     figure = new_figure(10.5, 4.4, heading("agreement", name), text)
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.3))
     _alpha(left, rounds)
@@ -99,7 +111,7 @@ def _alpha(axes: "Axes", rounds: "pd.DataFrame") -> None:
     known = rounds[rounds["alpha"].notna()]
     if not len(known):
         axes.set_axis_off()
-        axes.text(0.5, 0.5, "no example has\ntwo answers", ha="center", va="center", color=GREY)
+        axes.text(0.5, 0.5, "not defined: all\nanswers are the same", ha="center", va="center", color=GREY)
         return
     axes.bar(known["round"], known["alpha"], width=0.6, color=BLUE, zorder=3)
     axes.axhline(0.8, color=GREEN, linewidth=1, linestyle="--", zorder=2)
@@ -118,9 +130,6 @@ def _alpha(axes: "Axes", rounds: "pd.DataFrame") -> None:
 def _disputed(axes: "Axes", disagreement: "pd.Series", numbers: bool) -> None:
     what = "standard deviation of its answers" if numbers else "share of answer pairs that differ"
     axes.set(title="Disputed examples", xlabel=what, ylabel="examples")
-    if not len(disagreement):
-        axes.set_axis_off()
-        return
     limits = None if numbers else (0.0, 1.0)
     axes.hist(disagreement, bins=12, range=limits, color=BLUE, edgecolor="white", zorder=3)
 
@@ -153,8 +162,9 @@ def annotation_balance(labels: "pd.DataFrame", label_names: Sequence[str], *, na
         raise NotApplicable("no answer came back yet")
     rounds = np.unique(labels["round"])
     figure = new_figure(
-        8.0, 4.4, heading("what the rounds brought", name), f"{len(labels)} examples in {len(rounds)} rounds."
-    )
+        8.0, 4.4, heading("what the rounds brought", name),
+        f"{counted(len(labels), 'example')} in {counted(len(rounds), 'round')}.",
+    )  # fmt: skip
     axes = figure.add_subplot()
     axes.set(xlabel="round")
     axes.set_xticks(np.arange(len(rounds)), [str(number) for number in rounds])
