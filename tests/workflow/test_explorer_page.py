@@ -45,7 +45,7 @@ def opened(browser):
     contexts, faults = [], []
 
     def open_page(file, **options):
-        context = browser.new_context(viewport={"width": 1280, "height": 720}, **options)
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 720}, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: faults.append(f"console: {message.text}"))
@@ -152,6 +152,7 @@ def test_all_train_rows_are_there_with_all_their_measures(finished, opened, data
 def test_colours_follow_the_chosen_column(finished, opened):
     file, train = train_of(finished, "sentences")
     page = opened(file)
+    page.select_option("#colour", "label")
     by_label = drawn(page)
     legend = page.locator("#legend button")
     expected = {f"{name}\n{count}" for name, count in train["label"].value_counts().items()}
@@ -180,6 +181,7 @@ def test_filters_leave_what_pandas_leaves(finished, opened):
     wanted &= known_noise(train) == 0
     assert counts(page) == [wanted.sum(), len(train)]
     assert 0 < wanted.sum() < len(train)
+    page.select_option("#colour", "label")
     page.locator("#legend button").first.click()
     wanted &= (train["label"] != sorted(train["label"].unique())[0]).to_numpy()
     assert counts(page) == [wanted.sum(), len(train)]
@@ -319,12 +321,46 @@ def test_hostile_texts_are_shown_as_they_are(hostile, opened, tmp_path):
     assert table["label"].tolist() == assay["label"].tolist()
 
 
+@pytest.fixture
+def plain(tmp_path):
+    """A page of 40 rows with a suspicion, of which no true label is known."""
+    n = 40
+    assay = pd.DataFrame({"example_id": [f"r{i}" for i in range(n)], "split": "train", "label": ["a", "b"] * (n // 2)})
+    assay["true_label"], assay["is_noisy"], assay["is_probe"] = pd.Series([None] * n, dtype="str"), False, False
+    assay["suspicion"] = np.linspace(0, 1, n)
+    maps = {"map": assay[["example_id"]].assign(x=np.arange(n) % 7, y=np.arange(n) // 7)}
+    file = tmp_path / "plain.html"
+    file.write_text(build_page(assay, assay[["example_id"]], maps, name="plain"), encoding="utf-8")
+    return file
+
+
+def test_a_page_opens_with_the_suspicion_and_offers_what_is_known(plain, opened):
+    page = opened(plain)
+    assert page.locator("#colour").input_value() == "suspicion" and page.locator("#legend .scale").is_visible()
+    offered = page.locator("#colour option").evaluate_all("options => options.map(option => option.value)")
+    assert sorted(offered) == ["label", "split", "suspicion"]
+
+
+@pytest.mark.parametrize("width", [320, 420, 800])
+def test_a_narrow_page_keeps_a_map_to_select_from(plain, opened, tmp_path, width):
+    page = opened(plain, viewport={"width": width, "height": 740})
+    stage = page.locator("#overlay").bounding_box()
+    assert stage["width"] == width and 320 <= stage["height"] < 740 and stage["y"] + stage["height"] <= 740
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    drag(page, "box", EVERYTHING)
+    assert page.locator("#selected-count").inner_text() == "40 selected"
+    page.locator(".row").first.scroll_into_view_if_needed()
+    assert page.locator(".row").first.is_visible()
+    assert len(pd.read_csv(exported(page, tmp_path))) == 40
+
+
 def test_bare_tables_make_a_page_too(opened, tmp_path):
     n = 30
     assay = pd.DataFrame({"example_id": [f"r{i}" for i in range(n)], "split": "train", "label": np.linspace(-1, 1, n)})
     assay["is_noisy"] = assay["is_probe"] = False
     assay.loc[:2, "label"] = np.nan
-    for name, values in {"constant": 1.0, "nowhere": np.nan, "partly": [np.nan, 2.0, 4.0] * 10}.items():
+    partly, elsewhere = [np.nan, 2.0, 4.0] * 10, [1.0, np.nan, np.nan] * 10
+    for name, values in {"constant": 1.0, "nowhere": np.nan, "partly": partly, "elsewhere": elsewhere}.items():
         assay[name] = values
     file = tmp_path / "bare.html"
     predictions = np.zeros((n, 1), dtype=np.float32)
@@ -334,17 +370,18 @@ def test_bare_tables_make_a_page_too(opened, tmp_path):
     file.write_text(page_text, encoding="utf-8")
     page = opened(file)
     assert page.locator("#note").inner_text().startswith("A sample of 24 of 30 rows")
-    for name in ("constant", "nowhere", "partly"):
+    assert not page.locator("option[value=nowhere]").count()
+    for name in ("constant", "elsewhere", "partly"):
         page.select_option("#colour", name)
         page.select_option("#add-filter", name)
-    page.select_option("#axis-x", "constant")
-    page.select_option("#axis-y", "nowhere")
+    page.select_option("#axis-x", "elsewhere")
+    page.select_option("#axis-y", "partly")
     assert (
         counts(page) == [0, 24]
         and page.locator("#empty").is_visible()
         and not page.locator("#empty-reset").is_visible()
     )
-    page.select_option("#axis-y", "partly")
+    page.select_option("#axis-x", "constant")
     shown = counts(page)[0]
     assert 0 < shown < 24 and f"{24 - shown} without a value here" in page.locator("#note").inner_text()
     least, _most = page.locator("[data-column=partly] .bounds input").all()

@@ -37,7 +37,8 @@ def shown_columns(assay: "pd.DataFrame", label_names: Sequence[str], predicted: 
 
     label_names: order of the classes, so that a class has one colour in every column that holds classes.
     predicted: [n] names of classes, or float predictions of a regression; None where no model was trained.
-    Left out are ids, texts and images, and columns of more than MOST_CATEGORIES texts. Infinite numbers are missing.
+    Left out are ids, texts and images, columns of more than MOST_CATEGORIES texts, and those without any known value.
+    Infinite numbers are missing.
     """
     import pandas as pd
 
@@ -56,9 +57,14 @@ def shown_columns(assay: "pd.DataFrame", label_names: Sequence[str], predicted: 
         family = families.get(plain.removesuffix("_standard_error"), "example" if name in EXAMPLE else "other")
         family += f" ({model})" if model else ""
         shown = _shown(name, column, label_names, family, texts.get(plain, ""))
-        if shown is not None:
+        if shown is not None and _any_known(shown):
             found.append(shown)
     return sorted(found, key=lambda shown: EXAMPLE.index(shown.name) if shown.name in EXAMPLE else len(EXAMPLE))
+
+
+def _any_known(column: Shown) -> bool:
+    known = np.isfinite(column.values) if column.kind == "number" else column.values != MISSING
+    return bool(known.any())
 
 
 def _families() -> Mapping[str, str]:

@@ -7,7 +7,7 @@ class State {
     this.byName = new Map(page.columns.map((column) => [column.name, column]));
     this.numbers = page.columns.filter((column) => column.kind === "number");
     this.position = page.spaces.length ? { space: page.spaces[0] } : this.firstAxes();
-    this.colour = this.byName.get("label") || page.columns[0];
+    this.colour = this.byName.get("suspicion") || this.byName.get("label") || page.columns[0];
     this.filters = new Map();
     this.shown = new Uint8Array(page.n).fill(1);
     this.selected = new Uint8Array(page.n);
