@@ -90,7 +90,7 @@ def _cells(axes: "Axes", values: np.ndarray, column: str, title: str, names: lis
     for row, column_number in np.ndindex(*shown.shape):
         value = shown[row, column_number]
         if np.isfinite(value):
-            text = _number(values[row, column_number], gain=gain)
+            text = _number(float(values[row, column_number]), gain=gain)
             strong = abs(value) > 0.75 * largest if gain else value > 0.7
             axes.text(column_number, row, text, ha="center", va="center", size=7, color="white" if strong else BLACK)
     axes.set_xticks(np.arange(len(names)), [printable(name, 22) for name in names], rotation=60, ha="right")
