@@ -53,7 +53,7 @@ def test_a_class_that_only_the_pool_may_hold_stays(tmp_path: Path) -> None:
     assert card["label_names"] == ["a", "b", "c"]
     tested = [*ROWS, ("text of a class without train rows", "c", "test")]
     _, card = build(tmp_path, tested, missing_labels="pool")
-    assert card["label_names"] == ["a", "b", "c"] and card["notes"] == ["Fewer than two train rows: c."]
+    assert card["label_names"] == ["a", "b", "c"] and card["notes"][0] == "Fewer than two train rows: c."
     with pytest.raises(DatassayError, match=r"label 'c' \(test\) has no train row"):
         build(tmp_path, [row for row in tested if row[1]])
     labelled = [row for row in ROWS if row[1]]

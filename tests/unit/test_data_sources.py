@@ -246,7 +246,55 @@ def test_splits_named_twice(tmp_path: Path) -> None:
 def test_class_of_one_is_noted(tmp_path: Path) -> None:
     pd.DataFrame({"text": list("abcd"), "label": list("xxxy")}).to_parquet(tmp_path / "d")
     _, card = build(tmp_path, "parquet", "d")
-    assert "Fewer than two train rows: y." in card["notes"]
+    assert card["notes"] == ["Fewer than two train rows: y.", "Fewer than 3 labelled rows in all: y (1)."]
+
+
+ODD = ["Account", "account", "account ", "NA", "n/a", "None", "null", "nan", "rare"]
+
+
+def odd_notes(tmp_path: Path, **more: Any) -> list[str]:
+    labels = [name for name in ODD for _ in range(2 if name == "rare" else 3)]
+    rows = {"text": [f"t{n}" for n in range(len(labels))], "label": labels}
+    pd.DataFrame(rows).to_parquet(tmp_path / "d")
+    return build(tmp_path, "parquet", "d", **more)[1]["notes"]
+
+
+def test_odd_classes_are_noted(tmp_path: Path) -> None:
+    notes = odd_notes(tmp_path)
+    assert notes[0] == "Fewer than 3 labelled rows in all: rare (2)."
+    assert notes[1].startswith("Classes 'Account' and 'account' and 'account ' differ in case or blanks only")
+    named = [note.split("'")[1] for note in notes[2:] if "looks like a missing label" in note]
+    assert named == ["NA", "None", "n/a", "nan", "null"] and len(notes) == 7
+
+
+def test_classes_that_the_config_lists_are_meant(tmp_path: Path) -> None:
+    assert odd_notes(tmp_path, label_names=ODD) == ["Fewer than 3 labelled rows in all: rare (2)."]
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_notes_and_duplicates_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = ["one,a,train", "two,b,train", "three,a,train", "four,b,train", "one,a,test", "five,a,train", "six,b,train"]
+    (tmp_path / "d").write_text("text,label,split\n" + "\n".join(rows))
+    columns = {**COLUMNS, "split": "split"}
+    _, card = build(tmp_path, "csv", "d", columns)
+    assert card["notes"] == ["Leakage: 1 train example is also in test, word for word."]
+    assert warned(caplog) == [f"d: {card['notes'][0]}", "d: Duplicates: 1 row repeats an earlier one."]
+    caplog.clear()
+    (tmp_path / "d").write_text("text,label,split\n" + "\n".join([*rows, "two,a,train", "four,a,train"]))
+    build(tmp_path, "csv", "d", columns, noise={"rate": 0.0})
+    assert warned(caplog)[1] == "d: Duplicates: 3 rows repeat an earlier one, 2 contents have several labels."
+    caplog.clear()
+    build(tmp_path, "csv", "d", columns, noise={"rate": 0.2})
+    assert warned(caplog)[-1].endswith("several labels (injected noise included).")
+
+
+def test_clean_data_warn_of_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pd.DataFrame({"text": list("abcdef"), "label": [0, 1] * 3}).to_parquet(tmp_path / "d")
+    build(tmp_path, "parquet", "d")
+    assert warned(caplog) == []
 
 
 @pytest.fixture
@@ -279,7 +327,7 @@ def test_hub_layout_folder(tmp_path: Path, hub_folder: Path, monkeypatch: pytest
     assert card["label_names"] == ["negative", "positive"]
     assert card["counts"]["validation"] == {"n": 2, "classes": {"negative": 1, "positive": 1}}
     assert card["counts"]["test"]["n"] == 4 and card["counts"]["train"]["n"] == 14
-    assert any("Split 'test' of the hub hides its labels, its 1 rows" in note for note in card["notes"])
+    assert any("Split 'test' of the hub hides its labels, its 1 row was left out." in note for note in card["notes"])
     assert examples["example_id"].tolist()[0] == "train-0" and examples["text"].tolist()[-1] == "v2"
     second, _ = build(tmp_path, "hub", "hub", columns, subset="second")
     assert second["text"].tolist() == ["o1", "o2"]
@@ -367,7 +415,7 @@ def test_imagefolder(tmp_path: Path) -> None:
     (tmp_path / "plain/cat/.DS_Store").write_text("hidden")
     examples, card = build(tmp_path, "imagefolder", "plain")
     assert examples["example_id"].tolist() == ["cat/a.png", "cat/b.PNG", "train/a.png", "train/b.png"]
-    assert card["label_names"] == ["cat", "train"] and "1 files that are no images" in card["notes"][0]
+    assert card["label_names"] == ["cat", "train"] and card["notes"][0] == "1 file that is no image was left out."
     image_folder(tmp_path / "split", [f"{s}/{c}/{n}.png" for s in ("train", "Val") for c in "xy" for n in "12"])
     examples, card = build(tmp_path, "imagefolder", "split")
     assert card["counts"]["train"]["n"] == card["counts"]["validation"]["n"] == 4 and card["label_names"] == ["x", "y"]

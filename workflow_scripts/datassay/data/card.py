@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datassay.config import Dataset
+from datassay.data.checks import counted
 from datassay.data.images import ImageInfo
 from datassay.data.labels import UNKNOWN, is_known
 from datassay.data.source import POOL, PROBE, SPLITS, UNSEEN
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEXTS = ("text", "text_b", "options")
+SMALL_CLASS = 3  # rows below which a class is more likely a slip of the pen
+MISSING_NAMES = ("na", "n/a", "none", "null", "nan")
 QUANTILES = {"min": 0.0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "max": 1.0}
 
 
@@ -45,10 +48,29 @@ def data_card(
         "counts": _counts(examples, label_names),
         "noise": noise,
         "duplicates": duplicates,
-        "notes": [*notes, *warnings, *_small_classes(settings, examples, label_names), *_noise_outside_train(examples)],
+        "notes": [
+            *notes,
+            *warnings,
+            *_small_classes(settings, examples, label_names),
+            *_odd_classes(settings, label_names),
+            *_noise_outside_train(examples),
+        ],
         "sha256": content_hash(examples),
     }
     return card | (_image_facts(infos) if "image" in examples else _text_facts(examples))
+
+
+def findings(card: dict[str, Any]) -> list[str]:
+    """Return what to read before going on, a line each: the notes of a card, and how often rows are repeated."""
+    repeated, ambiguous = card["duplicates"]["repeated"], card["duplicates"]["with_several_labels"]
+    if not repeated:
+        return card["notes"]
+    line = f"Duplicates: {counted(repeated, 'row repeats', 'rows repeat')} an earlier one"
+    if ambiguous:
+        also = ["injected noise"] * bool(card["noise"]["rate"]) + ["no label"] * (POOL in card["counts"])
+        line += f", {counted(ambiguous, 'content has', 'contents have')} several labels"
+        line += f" ({' and '.join(also)} included)" if also else ""
+    return [*card["notes"], f"{line}."]
 
 
 def card_with_probes(card: dict[str, Any], examples: "pd.DataFrame", probes: "pd.DataFrame") -> dict[str, Any]:
@@ -131,7 +153,8 @@ def _duplicates(examples: "pd.DataFrame") -> tuple[dict[str, int], list[str]]:
         "train_in_test": sum(key in tested for key, split in zip(keys, splits, strict=True) if split == "train"),
     }
     leak = found["train_in_test"]
-    return found, [f"Leakage: {leak} train examples are also in test, word for word."] if leak else []
+    leaked = counted(leak, "train example is", "train examples are")
+    return found, [f"Leakage: {leaked} also in test, word for word."] if leak else []
 
 
 def _small_classes(settings: Dataset, examples: "pd.DataFrame", label_names: Sequence[str]) -> list[str]:
@@ -139,12 +162,42 @@ def _small_classes(settings: Dataset, examples: "pd.DataFrame", label_names: Seq
         return []
     counts = np.bincount(examples.loc[examples["split"] == "train", "label"], minlength=len(label_names))
     small = [name for name, count in zip(label_names, counts, strict=True) if count < 2]
-    return [f"Fewer than two train rows: {', '.join(small)}."] if small else []
+    notes = [f"Fewer than two train rows: {', '.join(small)}."] if small else []
+    labels = examples["label"].to_numpy()
+    counts = np.bincount(labels[labels != UNKNOWN], minlength=len(label_names))
+    rare = [f"{name} ({count})" for name, count in zip(label_names, counts, strict=True) if count < SMALL_CLASS]
+    return [*notes, *([f"Fewer than {SMALL_CLASS} labelled rows in all: {', '.join(rare)}."] if rare else [])]
+
+
+def _odd_classes(settings: Dataset, label_names: Sequence[str]) -> list[str]:
+    """Note names that look like a slip: equal but for case and blanks, or a word for "no label".
+
+    Names that the config lists are meant.
+    """
+    if settings.task != "classification":
+        return []
+    listed = {*(settings.label_names or []), *(settings.classes or [])}
+    alike: dict[str, list[str]] = {}
+    for name in label_names:
+        if name not in listed:
+            alike.setdefault(name.strip().casefold(), []).append(name)
+    notes = [
+        f"Classes {' and '.join(map(repr, names))} differ in case or blanks only: if they are one, write it one way."
+        for names in alike.values()
+        if len(names) > 1
+    ]
+    missing = [name for key, names in alike.items() if key in MISSING_NAMES for name in names]
+    return notes + [f"Class {name!r} looks like a missing label: if it is, leave the cell empty." for name in missing]
 
 
 def _noise_outside_train(examples: "pd.DataFrame") -> list[str]:
     wrong = int((examples["is_noisy"] & ~examples["split"].isin(["train", "pool"])).sum())
-    return [f"{wrong} labels outside train are known to be wrong: numbers measured there suffer."] if wrong else []
+    if not wrong:
+        return []
+    return [
+        f"{counted(wrong, 'label')} outside train {'is' if wrong == 1 else 'are'} known to be wrong: numbers measured "
+        "there suffer."
+    ]
 
 
 def _quantiles(values: "Sequence[int] | np.ndarray") -> dict[str, float]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datassay.data.checks import counted
 from datassay.data.images import SUFFIXES
 from datassay.data.source import POOL
 from datassay.errors import DatassayError
@@ -45,7 +46,8 @@ def read_imagefolder(
     table = pd.DataFrame(rows, columns=["split", "label", "image"], dtype=object)
     table["id"] = table["image"]
     table["file"] = [f"{name}/{path}" for path in table["image"]]
-    notes = [f"{others} files that are no images were left out."] if others else []
+    left_out = counted(others, "file that is no image was", "files that are no images were")
+    notes = [f"{left_out} left out."] if others else []
     return table if by_split else table.drop(columns="split"), notes
 
 

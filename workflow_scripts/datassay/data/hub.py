@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datassay.config import Dataset
+from datassay.data.checks import counted
 from datassay.data.source import SPLITS, require_columns
 from datassay.data.tables import from_arrow
 from datassay.errors import DatassayError
@@ -46,7 +47,8 @@ def read_hub(
         label_names = getattr(data.features[wanted["label"]], "names", None) or label_names
         table = from_arrow(_encoded_images(data, wanted).with_format("arrow")[:], wanted)
         if len(table) and ((table["label"] == -1) | (table["label"] == "")).all():
-            notes.append(f"Split '{name}' of the hub hides its labels, its {len(table)} rows were left out.")
+            hidden = counted(len(table), "row was", "rows were")
+            notes.append(f"Split '{name}' of the hub hides its labels, its {hidden} left out.")
             continue
         tables.append(table.assign(part=name, **({} if by_column else {"split": name})))
     if not tables:

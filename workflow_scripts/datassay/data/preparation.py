@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datassay.config import Dataset
-from datassay.data.card import data_card
+from datassay.data.card import data_card, findings
 from datassay.data.checks import check_texts, checked_ids, checked_images, checked_options, is_missing
 from datassay.data.imbalance import imbalanced, minority_and_rest
 from datassay.data.labels import (
@@ -78,6 +78,8 @@ def prepare(
         examples["source_row"] = source.table["source_row"].to_numpy(np.int64)
     card = data_card(settings, examples, names, infos, [*source.notes, *notes])
     logger.info("%s: %s", settings.name, ", ".join(f"{k} {v['n']}" for k, v in card["counts"].items()))
+    for finding in findings(card):
+        logger.warning("%s: %s", settings.name, finding)
     return examples, card
 
 
