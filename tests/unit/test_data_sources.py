@@ -271,6 +271,14 @@ def test_classes_that_the_config_lists_are_meant(tmp_path: Path) -> None:
     assert odd_notes(tmp_path, label_names=ODD) == ["Fewer than 3 labelled rows in all: rare (2)."]
 
 
+def test_a_blank_cell_is_a_missing_label(tmp_path: Path) -> None:
+    (tmp_path / "d").write_text("text,label\na,x\nb,  \nc,y\nd,\n")
+    examples, card = build(tmp_path, "csv", "d", missing_labels="pool")
+    assert examples["label"].tolist() == [0, -1, 1, -1] and card["label_names"] == ["x", "y"]
+    with pytest.raises(DatassayError, match=r"d:3: column 'label': no label \(2 such rows\)"):
+        build(tmp_path, "csv", "d")
+
+
 def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 

@@ -201,8 +201,8 @@ def test_pool_rows_need_no_label() -> None:
         ([0, True], None, "row 1 .*label True, others are like 0"),
         ([float("inf"), 1], None, "row 0 .*label inf"),
         ([["a"], ["b"]], None, r"row 0 .*label \['a'\]"),
-        (["a", "b\x00"], None, r"row 1 .*'b\\x00' is blank or holds a control character"),
-        (["a", " "], None, "row 1 .*blank"),
+        (["a", "b\x00"], None, r"row 1 .*'b\\x00' holds a control character"),
+        (["a", " \u00a0"], None, r"row 1 .*no label \(1 such row\), give one"),
         ([None, None], None, "no label"),
     ],
 )

@@ -126,7 +126,8 @@ class Dataset(Block):
     classes: list[str] | None = Field(None, description="keep only these classes (by name)")
     missing_labels: Literal["error", "pool"] = Field(
         "error",
-        description="train rows without a label: an error, or the pool, which models predict on and never learn from",
+        description="train rows without a label (an empty or blank cell, null, NaN; not a word such as NA): an error, "
+        "or the pool, which models predict on and never learn from",
     )
     imbalance: Imbalance | None = Field(None, description="rare classes, for active learning")
     subsample: Annotated[int, Field(gt=0)] | None = Field(None, description="keep this many rows, stratified")

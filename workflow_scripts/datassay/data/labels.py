@@ -100,9 +100,12 @@ def check_trained(source: Source, splits: np.ndarray, labels: np.ndarray, names:
 
 
 def plain(value: Any) -> Any:
-    """Return None, bool, int, float or str (or what it was, to be refused) of a value of any library."""
+    """Return None (missing, or text that is blank), bool, int, float or str of a value of any library.
+
+    What is none of these comes back as it was, to be refused.
+    """
     value = value.item() if hasattr(value, "item") and getattr(value, "size", 1) == 1 else value
-    if is_missing(value) or value == "":
+    if is_missing(value) or (isinstance(value, str) and not value.strip()):
         return None
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -141,10 +144,8 @@ def _as_one_kind(
                 f"{source.place(row, role)}: label {shown(value)}, others are like {shown(flat[0][2])}: "
                 "write all as names or all as whole numbers"
             )
-        if kind is str and (_BAD.search(value) or not value.strip()):
-            raise DatassayError(
-                f"{source.place(row, role)}: label {shown(value)} is blank or holds a control character"
-            )
+        if kind is str and _BAD.search(value):
+            raise DatassayError(f"{source.place(row, role)}: label {shown(value)} holds a control character")
     if kind is not str or (names is not None and all(value in names for _, _, value in flat)):
         return flat
     if all(NUMBER.fullmatch(value) for _, _, value in flat):
