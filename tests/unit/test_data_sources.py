@@ -305,6 +305,32 @@ def test_clean_data_warn_of_nothing(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert warned(caplog) == []
 
 
+def test_all_equal_ids_are_listed_at_once(tmp_path: Path) -> None:
+    ids = [1, 2, 1, 2, 2, *range(3, 12)]
+    pd.DataFrame({"text": "t", "label": "a", "id": ids}).to_csv(tmp_path / "d", index=False)
+    with pytest.raises(DatassayError) as caught:
+        build(tmp_path, "csv", "d", {**COLUMNS, "id": "id"})
+    lines = str(caught.value).splitlines()
+    assert [line.partition(":")[2].partition(":")[0] for line in lines] == ["4", "5", "6"]
+    assert lines[2] == "d:6: column 'id': id '2' is also that of d:3, ids have to be unique"
+    pd.DataFrame({"text": "t", "label": "a", "id": [7] * 14}).to_csv(tmp_path / "d", index=False)
+    with pytest.raises(DatassayError) as caught:
+        build(tmp_path, "csv", "d", {**COLUMNS, "id": "id"})
+    assert len(str(caught.value).splitlines()) == 11 and str(caught.value).endswith("\nand 3 more")
+
+
+def test_all_broken_images_are_listed_at_once(tmp_path: Path) -> None:
+    image_folder(tmp_path / "d", [f"{name}/{n}.png" for name in ("cat", "dog") for n in range(4)])
+    whole = (tmp_path / "d/cat/0.png").read_bytes()
+    (tmp_path / "d/cat/1.png").write_bytes(whole[:-20])
+    (tmp_path / "d/dog/3.png").write_bytes(b"text")
+    with pytest.raises(DatassayError) as caught:
+        build(tmp_path, "imagefolder", "d")
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("d/cat/1.png: damaged image (") and second.startswith("d/dog/3.png: not an image, allowed")
+    assert first.endswith("remove or replace it") and second.endswith("remove or replace it")
+
+
 @pytest.fixture
 def hub_folder(tmp_path: Path) -> Path:
     """A data set laid out as on the hub, with two subsets and a hidden test split."""

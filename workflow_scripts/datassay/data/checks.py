@@ -1,7 +1,7 @@
 """Refuse rows that nothing downstream could be right about; every message names file, row and column."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,40 @@ from datassay.errors import DatassayError
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 LARGEST_EXACT_FLOAT = 2**53
+MOST_FAULTS = 10
 
 
 def checked_ids(source: Source) -> list[str]:
     """Return every id as text; whole numbers lose their ".0", rows without an id column get {part}-{row}.
 
     Raises DatassayError for missing ids, ids that are not text or whole numbers, control characters, and ids that are
-    equal as text, naming both rows.
+    equal as text, naming both rows: all of them, a line each.
     """
     table = source.table
     if "id" not in table:
         return [f"{part}-{row}" for part, row in zip(table["part"], table["row"], strict=True)]
     first: dict[str, int] = {}
+    faults = []
     for position, value in enumerate(table["id"]):
         try:
             text = _id_text(value)
         except DatassayError as error:
-            raise DatassayError(f"{source.place(position, 'id')}: {error}") from None
-        if text in first:
-            raise DatassayError(
+            faults.append(f"{source.place(position, 'id')}: {error}")
+            continue
+        if first.setdefault(text, position) != position:
+            faults.append(
                 f"{source.place(position, 'id')}: id {shown(text)} is also that of {source.place(first[text])}, "
-                "ids are unique"
+                "ids have to be unique"
             )
-        first[text] = position
+    _refuse(faults)
     return list(first)
+
+
+def _refuse(faults: Sequence[str]) -> None:
+    """Raise one error for all faults, where there are any; of many the first ones and how many there are."""
+    if faults:
+        rest = len(faults) - MOST_FAULTS
+        raise DatassayError("\n".join([*faults[:MOST_FAULTS], *([f"and {rest} more"] if rest > 0 else [])]))
 
 
 def _id_text(value: Any) -> str:
@@ -118,17 +128,22 @@ def _is_blank(value: Any) -> bool:
 def checked_images(source: Source) -> tuple[list[dict[str, Any]], list[ImageInfo]]:
     """Return every image as {"bytes", "path"}, each read to its end once, and what its header says.
 
-    Raises DatassayError for an image that is absent, damaged, too large to be safe, or outside the data's folder.
+    Raises DatassayError for images that are absent, damaged, too large to be safe, or outside the data's folder: all of
+    them, a line each.
     """
-    images, infos = [], []
+    images: list[dict[str, Any]] = []
+    infos: list[ImageInfo] = []
+    faults: list[str] = []
     for position, (value, folder) in enumerate(zip(source.table["image"], source.table["folder"], strict=True)):
+        named = ""
         try:
-            images.append(to_encoded(value, Path(folder) if folder else None))
-            infos.append(inspect_image(images[-1]["bytes"]))
+            image = to_encoded(value, Path(folder) if folder else None)
+            named = f" '{image['path']}'" if image["path"] and source.unit != "file" else ""
+            infos.append(inspect_image(image["bytes"]))
+            images.append(image)
         except DatassayError as error:
-            path = images[-1]["path"] if len(images) > len(infos) else ""
-            named = f" '{path}'" if path and source.unit != "file" else ""
-            raise DatassayError(f"{source.place(position, 'image')}{named}: {error}") from None
+            faults.append(f"{source.place(position, 'image')}{named}: {error}")
+    _refuse(faults)
     return images, infos
 
 

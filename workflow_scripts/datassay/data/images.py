@@ -171,5 +171,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"too large an image (more than {Image.MAX_IMAGE_PIXELS} pixels), make it smaller"
     if isinstance(error, Image.UnidentifiedImageError):
-        return f"not an image, allowed: {', '.join(FORMATS)}"
-    return f"damaged image ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        return f"not an image, allowed: {', '.join(FORMATS)}; remove or replace it"
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"damaged image ({reason}), remove or replace it"
