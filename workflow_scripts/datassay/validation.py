@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from datassay.config import RECIPES, Block, Config
+from datassay.config.blocks import PATTERNS
 from datassay.config.checks import cross_checks, family_checks, strategy_checks
 from datassay.errors import DatassayError, did_you_mean, shortened
 from datassay.registry import load_extensions
@@ -82,9 +83,23 @@ def _describe(fault: Mapping[str, Any], raw: Mapping[str, Any], name_of: Any) ->
     elif kind == "literal_error":
         options = fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         text = f"found {found!r}{did_you_mean(str(found), options)}"
+    elif kind == "string_pattern_mismatch":
+        pattern = fault["ctx"]["pattern"]
+        text = f"found {shortened(found)}, allowed: {PATTERNS.get(pattern, pattern)}"
     else:
-        text = f"found {shortened(found)}, {fault['msg'][0].lower()}{fault['msg'][1:]}"
+        text = f"found {shortened(found)}, {fault['msg'][0].lower()}{fault['msg'][1:]}{_hint(fault)}"
     return f"{name_of(key)}: {key}: {text}" if key else f"{name_of(key)}: {text}"
+
+
+def _hint(fault: Mapping[str, Any]) -> str:
+    """Return how to write what was probably meant: a percentage as a share, one value as a list."""
+    kind, found = fault["type"], fault["input"]
+    percentage = isinstance(found, int | float) and 2 <= found <= 100
+    if percentage and kind in ("less_than", "less_than_equal") and 1 in fault["ctx"].values():
+        return f": {found / 100:g} for {found:g} %"
+    if kind == "list_type" and isinstance(found, str | int | float):
+        return f": [{found}]"
+    return ""
 
 
 def _key_text(location: Iterable[Any], raw: Any) -> str:

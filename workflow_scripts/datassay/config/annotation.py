@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from datassay.config.blocks import Block, Name, Number, Share
+from datassay.config.blocks import LANGUAGE_PATTERN, Block, Name, Number, Share
 from datassay.config.models import LanguageModel
 
 
@@ -19,7 +19,7 @@ class PoolFilters(Block):
     max_length: Annotated[int, Field(gt=0)] | None = Field(None, description="texts of more characters")
     emoji: bool = Field(False, description="texts with an emoji")
     repetition: bool = Field(False, description="texts in which some part stands five times or more in a row")
-    languages: list[Annotated[str, Field(pattern="^[a-z]{2}$")]] | None = Field(
+    languages: list[Annotated[str, Field(pattern=LANGUAGE_PATTERN)]] | None = Field(
         None, min_length=1, description="texts that are surely in none of these languages (ISO 639-1, [en])"
     )
     max_perplexity: Annotated[Number, Field(gt=1)] | None = Field(

@@ -9,7 +9,13 @@ from datassay.errors import DatassayError
 
 Modality = Literal["text", "image"]
 Task = Literal["classification", "regression", "multiple_choice"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="letters, digits, _ and -")]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+LANGUAGE_PATTERN = "^[a-z]{2}$"
+PATTERNS = {
+    NAME_PATTERN: "letters (A to Z, a to z), digits, _ and -, a letter or digit first",
+    LANGUAGE_PATTERN: "two small letters, such as en",
+}  # what messages say instead of the regular expression
+Name = Annotated[str, Field(pattern=NAME_PATTERN, description="letters, digits, _ and -")]
 
 
 def _number(value: Any) -> Any:
