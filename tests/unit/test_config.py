@@ -129,6 +129,35 @@ def test_a_report_needs_something_that_speaks_of_labels(raw):
     assert validate(change(raw, ["meta_information", "families"], ["label_quality"]))
 
 
+WITHOUT_VALUES = [
+    ({}, "(valuation.estimators: knn_shapley; pruning.strategies: shapley)"),
+    ({"valuation": {"estimators": []}}, "(pruning.strategies: shapley)"),
+    (
+        {"valuation": {"estimators": []}, "pruning": {"strategies": ["aum"]}, "cleaning": {"by": ["aum"]}},
+        "(cleaning.by: aum)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("blocks", "users"), WITHOUT_VALUES)
+def test_what_measures_on_valuation_rows_needs_some(raw, blocks, users):
+    text = fault(change(raw, ["datasets", 0, "split"], {"valuation": 0}) | blocks)
+    assert text.startswith("config.yaml: datasets[mine].split: valuation is 0") and users in text and "\n" not in text
+    assert text.endswith("raise it, or leave these out ([] for none)")
+
+
+def test_without_values_no_valuation_rows_are_needed(raw):
+    nothing = {"valuation": {"estimators": []}, "pruning": {"strategies": ["aum"]}}
+    assert validate(change(raw, ["datasets", 0, "split"], {"valuation": 0}) | nothing)
+    raw = change(raw, ["datasets", 0, "columns", "split"], "part")
+    assert validate(change(raw, ["datasets", 0, "split"], {"valuation": 0})), "the file may bring such rows"
+
+
+def test_every_label_may_be_looked_at(raw):
+    raw |= {"pruning": {"strategies": []}, "valuation": {"estimators": []}}
+    assert validate(change(raw, ["datasets", 0, "split"], {"validation": 0, "valuation": 0, "test": 0}))
+
+
 def test_only_a_fine_tuned_model_chooses_among_options(raw):
     raw = change(raw, ["datasets", 0, "task"], "multiple_choice")
     raw["datasets"][0]["columns"]["options"] = ["text", "label"]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from datassay.config import RECIPES, Block, Config
 from datassay.config.blocks import PATTERNS
-from datassay.config.checks import cross_checks, family_checks, strategy_checks
+from datassay.config.checks import cross_checks, family_checks, strategy_checks, valuation_checks
 from datassay.errors import DatassayError, did_you_mean, shortened
 from datassay.registry import load_extensions
 
@@ -35,7 +35,7 @@ def validate(raw: Mapping[str, Any], files: Sequence[str | Path] = ("config.yaml
     except ValidationError as error:
         lines = [_describe(fault, raw, name_of) for fault in error.errors(include_url=False)]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from None
-    for checks in (cross_checks, family_checks, strategy_checks):
+    for checks in (cross_checks, family_checks, strategy_checks, valuation_checks):
         if faults := [f"{name_of(key)}: {key}: {text}" for key, text in checks(config)]:
             raise ConfigError("\n".join(faults))
     return config

@@ -163,15 +163,44 @@ def _ratio_checks(ratios: Sequence[float]) -> Iterable[tuple[str, str]]:
 
 def _measurable_checks(dataset: Dataset, config: Config) -> Iterable[tuple[str, str]]:
     """Yield a fault where pruned models would have no row to be measured on, as far as the config alone tells."""
-    named = isinstance(dataset.path, dict) or bool(dataset.columns.split)
-    surely = dataset.source in ("csv", "tsv", "jsonl", "parquet") and not named
     retrained = bool(strategies(config) or cleaned_cells(config, dataset.name))
-    if surely and not dataset.split.test and not dataset.split.validation and retrained:
+    if _surely_carved(dataset) and not dataset.split.test and not dataset.split.validation and retrained:
         yield (
             f"datasets[{dataset.name}].split",
             "test and validation are both 0, so pruned models cannot be measured: raise one, or set pruning.strategies "
             "and cleaning.by to []",
         )
+
+
+def _surely_carved(dataset: Dataset) -> bool:
+    """Whether a data set has no splits but those carved out of its rows, as far as the config alone tells."""
+    named = isinstance(dataset.path, dict) or bool(dataset.columns.split)
+    return dataset.source in ("csv", "tsv", "jsonl", "parquet") and not named
+
+
+def valuation_checks(config: Config) -> Iterable[tuple[str, str]]:
+    """Yield a fault for every data set without valuation rows on which values are asked for, or a share to clean."""
+    for dataset in config.datasets:
+        if dataset.split.valuation or not _surely_carved(dataset):
+            continue
+        readers = {
+            "valuation.estimators": estimators_of(config, dataset.name),
+            "pruning.strategies": _reading_values(config, dataset.name),
+            "cleaning.by": (config.cleaning.by or []) if cleaned_cells(config, dataset.name) else [],
+        }
+        if used := {key: names for key, names in readers.items() if names}:
+            users = "; ".join(f"{key}: {', '.join(names)}" for key, names in used.items())
+            yield (
+                f"datasets[{dataset.name}].split",
+                f"valuation is 0, so there are no rows for what measures on them ({users}): raise it, or leave these "
+                "out ([] for none)",
+            )
+
+
+def _reading_values(config: Config, dataset_name: str) -> list[str]:
+    """Return the strategies of a data set that rank by the values of an estimator."""
+    names = [name for name in strategies(config) if name not in left_out(config, dataset_name)]
+    return [name for name in names if methods("estimator").keys() & set(strategy_of(config, name).inputs.values())]
 
 
 def _column_checks(config: Config) -> Iterable[tuple[str, str]]:
