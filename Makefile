@@ -12,7 +12,7 @@ run: setup            ## run everything that config.yaml asks for
 	@$(BIN)/snakemake --cores $(CORES)
 
 plan: setup           ## what a run would cost, by what earlier ones took; ARGS: options for snakemake
-	@$(BIN)/snakemake -n --quiet host $(ARGS) 2>&1 | PYTHONPATH=workflow_scripts $(BIN)/python -m datassay.costs
+	@$(BIN)/snakemake -n --quiet host $(ARGS) 2>&1 | PYTHONPATH=workflow_scripts $(BIN)/python -m datassay.costs $(ARGS)
 
 test: setup-dev       ## all tests that need no GPU
 	$(BIN)/python -m pytest -n 2 --dist loadfile

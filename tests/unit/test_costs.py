@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from datassay.costs import Estimate, estimate, history, planned, table
+from datassay.costs import Estimate, directory, estimate, history, planned, table
 
 DRY_RUN = """Building DAG of jobs...
 [Thu Nov 26 07:23:14 2026]
@@ -72,6 +73,30 @@ def test_what_was_never_measured_is_named(folder):
     text = table(estimate(planned(DRY_RUN.format("large")), folder))
     assert "No figure, and not in the sums: summarise." in text
     assert next(line for line in text.splitlines() if line.startswith("summarise")).split()[2] == "?"
+
+
+def test_where_nothing_was_measured_the_sum_is_unknown(tmp_path):
+    lines = table(estimate(planned(DRY_RUN.format("large")), tmp_path)).splitlines()
+    assert next(line for line in lines if line.startswith("all")).split() == ["all", "2", *["unknown"] * 3]
+
+
+@pytest.mark.parametrize("named", [["--directory", "{}"], ["--directory={}"], ["-d", "{}"], ["-d{}"]])
+def test_figures_are_those_of_the_directory_of_the_plan(folder, tmp_path_factory, named):
+    options = ["--configfile", "my.yaml", *(part.format(folder) for part in named), "--config", "x=1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "datassay.costs", *options], input=DRY_RUN.format("middle"), capture_output=True, text=True,
+        cwd=tmp_path_factory.mktemp("elsewhere"), check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert next(line for line in done.stdout.splitlines() if line.startswith("train")).split()[1:4] == ["1", "18", "s"]
+
+
+def test_without_a_directory_figures_are_those_of_the_current_folder():
+    assert directory(["data", "--configfile", "my.yaml"]) == Path()
+
+
+def test_the_target_plan_hands_its_options_on():
+    recipe = (Path(__file__).resolve().parents[2] / "Makefile").read_text().partition("\nplan:")[2].partition("\n\n")[0]
+    assert "datassay.costs $(ARGS)" in recipe
 
 
 def test_broken_benchmarks_are_no_figures(folder):

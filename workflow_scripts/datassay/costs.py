@@ -1,10 +1,12 @@
 """What a planned run will cost, by what earlier jobs took: `snakemake -n --quiet host 2>&1 | python -m datassay.costs`.
 
+Options of snakemake given here too say where the results lie: `--directory`; all others are passed over.
 Every job leaves its time and memory under results/benchmarks. A planned job is judged by its own earlier run, else by
 jobs of the same rule: in proportion to the rows of the data set, or on a line through several sizes. Where nothing of a
 rule was ever measured, it says so.
 """
 
+import argparse
 import re
 import statistics
 import sys
@@ -143,13 +145,23 @@ def table(found: dict[str, Estimate]) -> str:
         shown = (_time(total.seconds), f"{total.memory:,.0f} MB") if total.known else ("?", "?")
         lines.append(f"{rule:<28} {total.jobs:>5} {shown[0]:>9} {shown[1]:>9} {_bytes(total.disk):>9}  {by}")
     totals = list(found.values())
-    seconds, memory = sum(t.seconds for t in totals), max((t.memory for t in totals), default=0.0)
-    whole = (_time(seconds), f"{memory:,.0f} MB", _bytes(sum(t.disk for t in totals)))
+    whole = _whole(totals)
     lines.append(f"{'all':<28} {sum(t.jobs for t in totals):>5} {whole[0]:>9} {whole[1]:>9} {whole[2]:>9}")
     lines.append("Time is the sum over all jobs, memory that of the largest one.")
     if missing := [rule for rule, total in found.items() if total.known < total.jobs]:
         lines.append(f"No figure, and not in the sums: {', '.join(missing)}.")
     return "\n".join(lines)
+
+
+def _whole(totals: Sequence[Estimate]) -> tuple[str, str, str]:
+    """Return time, memory and disk of all rules as text."""
+    seconds, memory, disk = sum(t.seconds for t in totals), max(t.memory for t in totals), sum(t.disk for t in totals)
+    known = any(t.known for t in totals)
+    return (
+        _time(seconds) if known else "unknown",
+        f"{memory:,.0f} MB" if known else "unknown",
+        _bytes(disk) if disk else "unknown",
+    )
 
 
 def _time(seconds: float) -> str:
@@ -169,6 +181,13 @@ def _number(text: str | None) -> float:
         return 0.0
 
 
+def directory(arguments: Sequence[str]) -> Path:
+    """Return the folder that options of snakemake name as its working directory, else the current one."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("-d", "--directory", type=Path, default=Path())
+    return parser.parse_known_args(arguments)[0].directory
+
+
 def main() -> int:
     """Read a dry run from standard input, print what it would cost."""
     text = sys.stdin.read()
@@ -177,7 +196,7 @@ def main() -> int:
         faults = [line for line in text.splitlines() if "rror" in line]
         print("\n".join(faults) if faults else "Nothing to be done.")
         return 1 if faults else 0
-    print(table(estimate(jobs, Path())))
+    print(table(estimate(jobs, directory(sys.argv[1:]))))
     return 0
 
 
