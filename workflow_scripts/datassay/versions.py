@@ -31,7 +31,7 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "score_features": (2, ("measures/_density.py",)),
     "join_infoverse": (1, ("measures/infoverse.py",)),
     "retrain": (3, ("training",)),
-    "summarise_pruning": (2, ("selection/comparison.py", "reporting/curves.py", "reporting/comparison.py")),
+    "summarise_pruning": (3, ("selection/comparison.py", "reporting/curves.py", "reporting/comparison.py")),
     "choose_kept": (1, ("cleaning/rules.py",)),
     "summarise_cleaning": (1, ("cleaning/summary.py",)),
     "follow_removals": (1, ("cleaning/curves.py",)),
@@ -54,7 +54,7 @@ STAGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "summarise_learning": (1, ("active_learning/comparison.py", "reporting/learning_figures.py")),
     "analyse_learning": (1, ("active_learning/analysis.py",)),
     "report": (4, ("reporting",)),
-    "explorer": (2, ("reporting/explorer",)),
+    "explorer": (3, ("reporting/explorer",)),
 }
 PACKAGE = Path(__file__).parent
 NO_RESULTS = ("config", "errors.py", "registry.py", "checkpoints.py", "storage.py")  # no result follows from these
