@@ -24,3 +24,8 @@ def shortened(value: Any) -> str:
     """Return a value as Python writes it, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """Return "1 row" or "3 rows"; several: where that is not `one` with an s."""
+    return f"{count} {one if count == 1 else several or one + 's'}"

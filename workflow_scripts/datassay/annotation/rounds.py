@@ -4,6 +4,8 @@ import logging
 import re
 from pathlib import Path
 
+from datassay.errors import counted
+
 logger = logging.getLogger(__name__)
 
 FOLDER = "resources/annotations/{dataset}"
@@ -42,11 +44,6 @@ def tell_next_step(rows: int, batch: str, dataset: str, number: int) -> None:
         logger.info("%s to label: %s; put the answers into %s", counted(rows, "row"), batch, answers)
     else:
         logger.info("nothing to label: every row of the pool has a label or is left out by a filter")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return "1 row", "2 rows", ..."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def annotator_of(name: str) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datassay.config import Dataset
-from datassay.data.checks import counted
 from datassay.data.images import ImageInfo
 from datassay.data.labels import UNKNOWN, is_known
 from datassay.data.source import POOL, PROBE, SPLITS, UNSEEN
+from datassay.errors import counted
 
 if TYPE_CHECKING:
     import pandas as pd

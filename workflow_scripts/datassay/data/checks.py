@@ -154,11 +154,6 @@ def is_missing(value: Any) -> bool:
     return type(value).__name__ in ("NAType", "NaTType")
 
 
-def counted(count: int, one: str, several: str | None = None) -> str:
-    """Return "1 row" or "3 rows"; several: where that is not `one` with an s."""
-    return f"{count} {one if count == 1 else several or one + 's'}"
-
-
 def shown(value: Any) -> str:
     """Return a value as one short printable line."""
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)

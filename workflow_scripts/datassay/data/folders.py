@@ -4,10 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datassay.data.checks import counted
 from datassay.data.images import SUFFIXES
 from datassay.data.source import POOL
-from datassay.errors import DatassayError
+from datassay.errors import DatassayError, counted
 
 if TYPE_CHECKING:
     import pandas as pd

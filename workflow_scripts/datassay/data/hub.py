@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datassay.config import Dataset
-from datassay.data.checks import counted
 from datassay.data.source import SPLITS, require_columns
 from datassay.data.tables import from_arrow
-from datassay.errors import DatassayError
+from datassay.errors import DatassayError, counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datassay.annotation.rounds import counted
-from datassay.errors import NotApplicable
+from datassay.errors import NotApplicable, counted
 from datassay.reporting.style import (
     BLACK,
     BLUE,
