@@ -65,28 +65,19 @@ def test_a_stop_in_a_process_is_a_stop() -> None:
 
 
 SRUN = """#!{python}
-import glob, os, signal, subprocess, sys, time
+import os, subprocess, sys
 options = [a for a in sys.argv[1:] if a.startswith("--")]
 count = next(a.partition("=")[2] for a in options if a.startswith("--ntasks="))
 facts = {{"SLURM_NTASKS": count, "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1"}}
 command = sys.argv[1 + len(options):]
 nodes = [subprocess.Popen(command, env=os.environ | facts | {{"SLURM_PROCID": str(i)}}) for i in range(int(count))]
-stop = os.environ.get("STOP_WHEN")
-while stop and any(node.poll() is None for node in nodes):
-    if glob.glob(stop):
-        nodes[1].send_signal(signal.SIGUSR1)
-        break
-    time.sleep(0.01)
 sys.exit(max(node.wait() for node in nodes))
 """
 
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a job on two nodes finds: a program that starts a process on each, and the numbers SLURM gives them.
-
-    STOP_WHEN: a pattern; as soon as such a file is there, the second node gets the signal before the time limit.
-    """
+    """What a job on two nodes finds: a program that starts a process on each, and the numbers SLURM gives them."""
     program = tmp_path / "bin" / "srun"
     program.parent.mkdir()
     program.write_text(SRUN.format(python=sys.executable))
@@ -103,24 +94,6 @@ def test_two_nodes_train_as_so_many_processes(gpus: int, files: dict[str, str], 
         assert (nodes / f"{name}.npy").read_bytes() == (processes / f"{name}.npy").read_bytes()
     assert (nodes / "metrics.parquet").read_bytes() == (processes / "metrics.parquet").read_bytes()
     assert not (nodes / ".checkpoints").exists()
-
-
-@pytest.mark.usefixtures("slurm")
-def test_nodes_stop_together_and_go_on(
-    files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    settings = {"epochs": 150, "mc_passes": 2}  # long enough for the signal to come in time
-    monkeypatch.setenv("STOP_WHEN", f"{tmp_path}/nodes/.checkpoints/*/state*")
-    with pytest.raises(Interrupted, match="run again to go on"):
-        run(files, tmp_path / "nodes", 0, nodes=2, **settings)
-    saved = sorted(path.name for path in (tmp_path / "nodes").rglob("state*"))
-    assert saved and saved[-1] < "state00149" and not (tmp_path / "nodes" / "model").exists()
-    monkeypatch.delenv("STOP_WHEN")
-    with caplog.at_level("INFO", "datassay"):
-        nodes = run(files, tmp_path / "nodes", 0, nodes=2, **settings)
-    assert "going on after epoch" in caplog.text
-    processes = run(files, tmp_path / "processes", 2, **settings)
-    assert [(nodes / f"{n}.npy").read_bytes() == (processes / f"{n}.npy").read_bytes() for n in ARRAYS] == [True] * 4
 
 
 @pytest.mark.usefixtures("slurm")
