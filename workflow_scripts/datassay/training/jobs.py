@@ -26,31 +26,20 @@ def train_job(
     key: str,
     gpus: int = 0,
     nodes: int = 1,
+    place: Place = ALONE,
 ) -> None:
     """Train and record one model, and save what it leaves.
 
     files: examples, card and, for a head, vectors; read once on a machine, and shared by all its processes. settings:
     as `recipe_params` returns them. outputs: what `Recording` holds by name, metrics and model. key: of the progress
-    that a killed job goes on from. gpus: each has a process; without any each machine has one. nodes: the machines.
+    that a killed job goes on from. gpus: each has a process; without any each machine has one. nodes: the machines
+    to spread them over. place: that of this machine, where another one did so.
     """
     if nodes > 1:
         work = {"files": dict(files), "settings": dict(settings), "seed": seed, "outputs": dict(outputs), "key": key}
         command = [sys.executable, "-m", "datassay.training.jobs", json.dumps(work | {"gpus": gpus // nodes})]
         launch_on_nodes(command, gpus, nodes, Path(outputs["model"]))
-    else:
-        _launch(files, settings, seed, outputs, key, gpus, ALONE)
-
-
-def _launch(
-    files: Mapping[str, str],
-    settings: Mapping[str, Any],
-    seed: int,
-    outputs: Mapping[str, str],
-    key: str,
-    gpus: int,
-    place: Place,
-) -> None:
-    """Launch what a machine does of a training; gpus: of this machine."""
+        return
     card, examples = load_json(files["card"]), load_table(files["examples"])
     vectors = load_array(files["vectors"]) if "vectors" in files else None
     launch(_train, (examples, vectors, card, settings, seed, outputs, key), max(gpus, 1), place)
@@ -79,4 +68,4 @@ def _train(
 
 if __name__ == "__main__":
     with process(), on_node() as here:
-        _launch(**json.loads(sys.argv[1]), place=here)
+        train_job(**json.loads(sys.argv[1]), place=here)
